@@ -1,0 +1,26 @@
+"""Names of things. A component is one managed thing on one host: `service/member`."""
+
+from typing import TypeAlias
+
+ServiceName: TypeAlias = str
+MemberName: TypeAlias = str
+ComponentId: TypeAlias = str  # "service/member"
+DecisionId: TypeAlias = int  # grows by one with each decision of one host
+IncidentId: TypeAlias = str  # "i-1", "i-2", ... of one host
+Epoch: TypeAlias = int  # fencing token of a service; only grows
+Incarnation: TypeAlias = str  # "pid:start-ticks", one life of one process under one boot
+
+
+def component_id(service: ServiceName, member: MemberName) -> ComponentId:
+    """Return the id of `member` of `service`."""
+    return f"{service}/{member}"
+
+
+def service_of(component: ComponentId) -> ServiceName:
+    """Return the service that `component` belongs to."""
+    return component.partition("/")[0]
+
+
+def member_of(component: ComponentId) -> MemberName:
+    """Return the member that `component` is."""
+    return component.partition("/")[2]

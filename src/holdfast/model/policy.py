@@ -1,0 +1,235 @@
+"""What the operator asked for, as values: the parsed and checked `holdfast.yaml`.
+
+Templates are filled in and defaults are applied, so nothing below asks "and if it is missing?".
+Secrets stay references: they are read when a process starts and never enter state or journal.
+"""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from holdfast.model.ids import ComponentId, MemberName, ServiceName, component_id
+from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
+from holdfast.model.value import Tagged, Value
+
+
+class Mode(StrEnum):
+    """How the members of a service share the work."""
+
+    ACTIVE_ACTIVE = "active-active"  # all serve
+    ACTIVE_STANDBY = "active-standby"  # all run, one serves
+    SINGLETON = "singleton"  # one runs; never two
+
+
+class Strategy(StrEnum):
+    """Which members restart when one has to (Erlang/OTP's words)."""
+
+    ONE_FOR_ONE = "one_for_one"  # only the one that failed
+    ONE_FOR_ALL = "one_for_all"  # every member of its service, then the services that depend on it
+    REST_FOR_ONE = "rest_for_one"  # it, the members listed after it, then the services that depend on it
+
+
+class SecretFrom(Value, frozen=True):
+    """A secret's place. Exactly one field is set."""
+
+    file: str | None = None  # absolute path; the content without its last line end
+    env: str | None = None  # name of a variable of the agent's own environment
+
+
+class ProcessSpec(Value, frozen=True):
+    """How to run one component."""
+
+    command: tuple[str, ...]  # argv; never given to a shell
+    env: dict[str, str | SecretFrom] = {}  # added to a small clean environment
+    user: str | None = None  # None: the agent's own
+    group: str | None = None  # None: the user's own
+    directory: str | None = None  # working directory; None: the component's own folder
+    stop_signal: str = "TERM"
+    stop_grace: Duration = 10 * SECOND  # from the stop signal to SIGKILL
+    promote: tuple[str, ...] = ()  # argv run when the member becomes primary; empty: nothing to do
+    demote: tuple[str, ...] = ()  # argv run when it stops being primary
+    hook_timeout: Duration = 10 * SECOND
+    log_max_bytes: int = 10_000_000  # output is kept in two files of this size at most
+
+
+class TcpCheck(Tagged, frozen=True):
+    """Connect; with `send` or `expect`, speak too."""
+
+    host: str
+    port: int
+    send: str = ""
+    expect: str = ""  # the answer must contain it
+
+
+class HttpCheck(Tagged, frozen=True):
+    """One HTTP/1.1 request. Redirects are never followed."""
+
+    host: str
+    port: int
+    path: str = "/"
+    tls: bool = False
+    tls_verify: bool = True
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    expect_status: tuple[tuple[int, int], ...] = ((200, 399),)  # closed ranges
+    expect_body: str = ""  # the first 64 KiB must contain it
+
+
+class ExecCheck(Tagged, frozen=True):
+    """A program with Nagios' exit codes: 0 passed, 1 degraded, 2 failed, 3 and others unknown."""
+
+    command: tuple[str, ...]
+
+
+Check: TypeAlias = TcpCheck | HttpCheck | ExecCheck
+
+
+class Purpose(StrEnum):
+    """What a probe's verdict is for."""
+
+    STARTUP = "startup"  # until it passes, the others wait
+    LIVENESS = "liveness"  # failed: no traffic, and restarted
+    READINESS = "readiness"  # failed: no traffic, left running
+
+
+class ProbePolicy(Value, frozen=True):
+    """One active question, asked again and again."""
+
+    name: str
+    purpose: Purpose
+    check: Check
+    every: Duration = SECOND
+    timeout: Duration = 500 * MILLISECOND
+    rise: int = 1  # passes in a row that make it passed
+    fall: int = 3  # failures in a row that make it failed
+    every_suspect: Duration = 100 * MILLISECOND  # interval while the last answer contradicts the verdict
+    jitter: float = 0.1  # share of `every` by which a question may come early or late
+
+
+class RestartPolicy(Value, frozen=True):
+    """When what failed is started again, and when we stop trying."""
+
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    restarts_max: int = 5
+    window: Duration = MINUTE
+    backoff_min: Duration = 200 * MILLISECOND  # before the second restart; the first is at once
+    backoff_max: Duration = 30 * SECOND
+    jitter: float = 0.2  # share of the back-off added at most
+    stable_after: Duration = 10 * SECOND  # up for this long: the back-off starts anew
+    retry_after: Duration = 5 * MINUTE  # budget spent: one more attempt each time this has passed
+    hang_grace: Duration = SECOND  # a stopped process may continue within this; then it is killed
+    startup_grace: Duration = MINUTE  # from start to the first passed probes
+
+
+class FlapPolicy(Value, frozen=True):
+    """How often a member may come and go before it is held out of traffic."""
+
+    falls_max: int = 4  # more falls than this within `window` is flapping
+    window: Duration = MINUTE
+    hold_min: Duration = 10 * SECOND  # doubles with each hold
+    hold_max: Duration = 5 * MINUTE
+
+
+class Balance(StrEnum):
+    """How an active-active service's requests are spread."""
+
+    ROUNDROBIN = "roundrobin"
+    LEASTCONN = "leastconn"
+    SOURCE = "source"
+
+
+class Protocol(StrEnum):
+    """What the balancer understands of the traffic."""
+
+    HTTP = "http"
+    TCP = "tcp"
+
+
+class TrafficPolicy(Value, frozen=True):
+    """Where clients reach a service."""
+
+    listen_host: str
+    listen_port: int
+    protocol: Protocol = Protocol.HTTP
+    balance: Balance = Balance.ROUNDROBIN
+    drain_timeout: Duration = 30 * SECOND  # sessions older than this are cut when a drain ends
+    retry: bool = True  # idempotent requests (GET, HEAD, OPTIONS) are tried on another member
+    connect_timeout: Duration = 100 * MILLISECOND
+    client_timeout: Duration = MINUTE
+    server_timeout: Duration = MINUTE
+
+
+class MemberPolicy(Value, frozen=True):
+    """One member of a service."""
+
+    name: MemberName
+    run: ProcessSpec
+    probes: tuple[ProbePolicy, ...] = ()
+    host: str = "127.0.0.1"  # where its traffic port is reached
+    port: int | None = None  # where it serves; None: no traffic
+    weight: float = 1.0  # of its health in its service's
+    traffic_weight: int = 100  # 1..256, share of traffic
+
+
+class ServicePolicy(Value, frozen=True):
+    """One service: what clients use, as a set of members."""
+
+    name: ServiceName
+    mode: Mode
+    members: tuple[MemberPolicy, ...]
+    depends_on: tuple[ServiceName, ...] = ()
+    restart: RestartPolicy = RestartPolicy()
+    flapping: FlapPolicy = FlapPolicy()
+    traffic: TrafficPolicy | None = None
+    threshold: float = 0.5  # health at or under it is a finding
+    weight: float = 1.0  # of its instances' health in the system's
+    failback: bool = False  # go back to the first member once it is stable
+    panic_threshold: float = 0.5  # usable share under which failed probes no longer take traffic away
+    is_builtin: bool = False  # holdfast's own, such as its HAProxy
+
+    def member(self, name: MemberName) -> MemberPolicy | None:
+        """Return the member called `name`, None if there is none."""
+        return next((member for member in self.members if member.name == name), None)
+
+    @property
+    def components(self) -> tuple[ComponentId, ...]:
+        """Return the ids of its components, in the file's order."""
+        return tuple(component_id(self.name, member.name) for member in self.members)
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Tell whether at most one member may serve at a time."""
+        return self.mode is not Mode.ACTIVE_ACTIVE
+
+
+class HaproxyPolicy(Value, frozen=True):
+    """The HAProxy that carries the traffic."""
+
+    program: str = "haproxy"
+    connections_max: int = 10_000
+    check_every: Duration = SECOND  # HAProxy's own checks: the safety net under the runtime pushes
+    stats_listen: str | None = None  # host:port of HAProxy's own page; None: no page
+
+
+class ControlPolicy(Value, frozen=True):
+    """Who may talk to the agent over its socket, besides root and the agent's own user."""
+
+    group: str | None = None
+
+
+class Policy(Value, frozen=True):
+    """The whole file. `services` is ordered: dependencies come before what depends on them."""
+
+    system: str
+    services: dict[ServiceName, ServicePolicy]
+    threshold: float = 0.5
+    haproxy: HaproxyPolicy = HaproxyPolicy()
+    control: ControlPolicy = ControlPolicy()
+    revision: str = ""  # short hash of the file's content
+
+    def dependents(self, service: ServiceName) -> tuple[ServiceName, ...]:
+        """Return the services that depend on `service`, directly or not, in start order."""
+        found: set[ServiceName] = {service}
+        for name, other in self.services.items():
+            if not found.isdisjoint(other.depends_on):
+                found.add(name)
+        return tuple(name for name in self.services if name in found and name != service)

@@ -1,0 +1,169 @@
+"""Everything the core knows, as one value. It is replaced, never edited."""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from holdfast.model.decisions import Withheld
+from holdfast.model.events import Exit, MemberTraffic
+from holdfast.model.ids import ComponentId, DecisionId, Epoch, Incarnation, IncidentId, MemberName, ServiceName
+from holdfast.model.incidents import Incident
+from holdfast.model.observation import Observation
+from holdfast.model.policy import Policy
+from holdfast.model.routing import Routing
+from holdfast.model.time import Duration, Instant
+from holdfast.model.value import Tagged, Value
+
+
+class Status(StrEnum):
+    """How a component is, as seen by this host's agent."""
+
+    UNKNOWN = "unknown"  # not looked at yet, or still starting
+    UP = "up"
+    SUSPECT = "suspect"  # a doubt: the last answer contradicts the verdict
+    DOWN = "down"
+    DRAINING = "draining"  # up, but takes no new work
+    STOPPED = "stopped"  # not running, and not meant to
+
+
+class Role(StrEnum):
+    """What a member of an exclusive service may do."""
+
+    STANDBY = "standby"
+    PROMOTING = "promoting"
+    PRIMARY = "primary"
+    FENCED = "fenced"
+
+
+class ProcessUnknown(Tagged, frozen=True):
+    """Not known whether it runs: treat it as if it might."""
+
+    since: Instant
+
+
+class ProcessAbsent(Tagged, frozen=True):
+    """Proven not to run."""
+
+    since: Instant
+    last: Incarnation | None = None  # the life that ended
+    exit: Exit | None = None  # None: it was never started, or nobody saw it end
+    is_expected: bool = True  # we stopped it, or never started it
+
+
+class ProcessRunning(Tagged, frozen=True):
+    """It runs."""
+
+    incarnation: Incarnation
+    since: Instant  # when it was started or first seen
+    stopped_since: Instant | None = None  # stopped by a signal since then
+    run_digest: str = ""
+    adopted: bool = False
+
+
+Process: TypeAlias = ProcessUnknown | ProcessAbsent | ProcessRunning
+
+
+class ProbeState(Value, frozen=True):
+    """What one probe has brought so far, about the present life of the process."""
+
+    passed: bool | None = None  # the verdict by rise and fall; None: none yet
+    since: Instant = 0  # of the verdict
+    streak: int = 0  # answers in a row that contradict the verdict (or lead to the first one)
+    last: Observation | None = None
+    last_passed_at: Instant | None = None
+
+
+class InFlight(Value, frozen=True):
+    """A decision that was handed out and has not come back."""
+
+    decision: DecisionId
+    action: str  # name_of(decision)
+    issued_at: Instant
+    deadline: Instant  # then it is given up, and the world is looked at anew
+
+
+class Drain(Value, frozen=True):
+    """An operator's wish that a component takes no new work."""
+
+    by: str
+    why: str
+    since: Instant
+
+
+class Pause(Value, frozen=True):
+    """An operator's wish that nothing is done."""
+
+    by: str
+    why: str
+    since: Instant
+    until: Instant
+
+
+class ComponentState(Value, frozen=True):
+    """What is known of one component."""
+
+    id: ComponentId
+    process: Process
+    status: Status = Status.UNKNOWN
+    status_since: Instant = 0
+    reason: str = ""  # why the status is what it is, for people
+    was_up_at: Instant | None = None  # last moment it was known to be up in its present or last life
+    role: Role = Role.STANDBY
+    epoch: Epoch = 0  # under which it holds or last held the role
+    probes: dict[str, ProbeState] = {}
+    flight: InFlight | None = None
+    restarted_at: tuple[Instant, ...] = ()  # restarts after failures within the budget's window, oldest first
+    attempts: int = 0  # failures in a row since it was last stable: sets the back-off
+    gave_up_at: Instant | None = None  # the budget was spent then
+    fell_at: tuple[Instant, ...] = ()  # falls within the flapping window, oldest first
+    held_until: Instant | None = None  # kept out of traffic until then: it flaps
+    holds: int = 0  # how often it was held since it was last calm
+    must_restart: str = ""  # why a running process has to be restarted; empty: it need not
+    drain: Drain | None = None
+    run_digest: str = ""  # of the ProcessSpec it should run with
+
+
+class Switchover(Value, frozen=True):
+    """A planned move in progress."""
+
+    to: MemberName
+    by: str
+    why: str
+    since: Instant
+
+
+class ServiceState(Value, frozen=True):
+    """What is known of one service."""
+
+    name: ServiceName
+    epoch: Epoch = 0  # last one granted; only grows
+    assigned: MemberName | None = None  # exclusive modes: who should serve
+    health: float = 0.0  # S(t) over its instances
+    serving: bool = False  # at least one member can serve
+    serving_since: Instant = 0  # or not serving since
+    has_served: bool = False  # it was up once: what is down now is a failure, not a start
+    seen: dict[MemberName, MemberTraffic] = {}  # the balancer, as last read back
+    seen_active: MemberName | None = None
+    routed: Routing | None = None  # what the balancer was last told and confirmed; None: unknown
+    flight: InFlight | None = None  # a Route on its way
+    switchover: Switchover | None = None
+    pause: Pause | None = None
+    incident: IncidentId | None = None  # the open one it belongs to
+
+
+class State(Value, frozen=True):
+    """What one host's agent knows and has promised."""
+
+    policy: Policy
+    components: dict[ComponentId, ComponentState] = {}
+    services: dict[ServiceName, ServiceState] = {}
+    incidents: dict[IncidentId, Incident] = {}  # the open ones, and the last few closed
+    withheld: dict[str, tuple[Withheld, ...]] = {}  # by service: what is being held back now
+    pause: Pause | None = None
+    health: float = 0.0  # S(t) of the system
+    surveyed_at: Instant = 0  # start of the last survey that was believed; 0: none since the agent started
+    is_going_down: bool = False  # the operator wants everything stopped
+    next_decision: DecisionId = 1
+    next_incident: int = 1
+    boot: str = ""
+    wall_offset: Duration = 0
+    salt: int = 0
