@@ -5,13 +5,21 @@ from typing import TypeAlias
 
 from holdfast.model.decisions import Withheld
 from holdfast.model.events import Exit, MemberTraffic
-from holdfast.model.ids import ComponentId, DecisionId, Epoch, Incarnation, IncidentId, MemberName, ServiceName
+from holdfast.model.ids import (
+    ComponentId,
+    DecisionId,
+    Epoch,
+    Incarnation,
+    IncidentId,
+    MemberName,
+    ServiceName,
+)
 from holdfast.model.incidents import Incident
 from holdfast.model.observation import Observation
 from holdfast.model.policy import Policy
 from holdfast.model.routing import Routing
 from holdfast.model.time import Duration, Instant
-from holdfast.model.value import Tagged, Value
+from holdfast.model.value import Tagged, Value, replace
 
 
 class Status(StrEnum):
@@ -67,9 +75,12 @@ class ProbeState(Value, frozen=True):
 
     passed: bool | None = None  # the verdict by rise and fall; None: none yet
     since: Instant = 0  # of the verdict
-    streak: int = 0  # answers in a row that contradict the verdict (or lead to the first one)
+    streak: int = (
+        0  # the same answer in a row: passes count up from 0, failures down; capped at rise and fall
+    )
+    failing_from: Instant | None = None  # when the first failure of the present row was asked
     last: Observation | None = None
-    last_passed_at: Instant | None = None
+    ever_passed: bool = False  # in this life of the process
 
 
 class InFlight(Value, frozen=True):
@@ -106,8 +117,9 @@ class ComponentState(Value, frozen=True):
     status: Status = Status.UNKNOWN
     status_since: Instant = 0
     reason: str = ""  # why the status is what it is, for people
-    was_up_at: Instant | None = None  # last moment it was known to be up in its present or last life
+    has_been_up: bool = False  # in any life: what is down now is a failure, not a start
     role: Role = Role.STANDBY
+    role_since: Instant = 0
     epoch: Epoch = 0  # under which it holds or last held the role
     probes: dict[str, ProbeState] = {}
     flight: InFlight | None = None
@@ -117,9 +129,14 @@ class ComponentState(Value, frozen=True):
     fell_at: tuple[Instant, ...] = ()  # falls within the flapping window, oldest first
     held_until: Instant | None = None  # kept out of traffic until then: it flaps
     holds: int = 0  # how often it was held since it was last calm
+    excused: bool = False  # it fell while a dependency was away: its restart spends no budget
     must_restart: str = ""  # why a running process has to be restarted; empty: it need not
+    together: bool = False  # restart it with the member that failed, not one at a time
+    fence: str = ""  # why it must be ended at once: it might serve and cannot be asked to stop serving
+    not_before: Instant = 0  # an action failed: the next one waits until then
     drain: Drain | None = None
     run_digest: str = ""  # of the ProcessSpec it should run with
+    up_digest: str = ""  # of the ProcessSpec it was last up with
 
 
 class Switchover(Value, frozen=True):
@@ -144,10 +161,14 @@ class ServiceState(Value, frozen=True):
     seen: dict[MemberName, MemberTraffic] = {}  # the balancer, as last read back
     seen_active: MemberName | None = None
     routed: Routing | None = None  # what the balancer was last told and confirmed; None: unknown
-    flight: InFlight | None = None  # a Route on its way
+    routed_at: Instant = 0
+    routing: Routing | None = None  # what it is being told now
+    flight: InFlight | None = None  # that Route on its way
+    not_before: Instant = 0  # a Route failed: the next one waits until then
+    wake_at: Instant | None = None  # the next deadline of its own
     switchover: Switchover | None = None
     pause: Pause | None = None
-    incident: IncidentId | None = None  # the open one it belongs to
+    incident: IncidentId | None = None  # the open one it belongs to, its own or its dependency's
 
 
 class State(Value, frozen=True):
@@ -167,3 +188,18 @@ class State(Value, frozen=True):
     boot: str = ""
     wall_offset: Duration = 0
     salt: int = 0
+    flights: dict[DecisionId, str] = {}  # the component or service whose flight it is
+    looked_at: Instant = 0  # the last turn that went over everything
+
+    def with_component(self, component: ComponentState) -> "State":
+        """Return the state with this component replaced."""
+        return replace(self, components={**self.components, component.id: component})
+
+    def with_service(self, service: ServiceState) -> "State":
+        """Return the state with this service replaced."""
+        return replace(self, services={**self.services, service.name: service})
+
+    def members(self, service: ServiceName) -> tuple[ComponentState, ...]:
+        """Return the components of `service` that the policy names, in the file's order."""
+        policy = self.policy.services.get(service)
+        return tuple(self.components[id_] for id_ in policy.components) if policy else ()

@@ -40,7 +40,9 @@ class ComponentListener(Protocol):
 class Components(Protocol):
     """The processes of this host."""
 
-    async def start(self, component: ComponentId, spec: ProcessSpec, epoch: Epoch, *, is_primary: bool) -> Result:
+    async def start(
+        self, component: ComponentId, spec: ProcessSpec, epoch: Epoch, *, is_primary: bool
+    ) -> Result:
         """Start the process and return its incarnation."""
 
     async def stop(self, component: ComponentId, spec: ProcessSpec, *, at_once: bool) -> Result:

@@ -34,7 +34,9 @@ class Memory(Value, frozen=True):
 class Journal(Protocol):
     """The agent's memory on disk."""
 
-    def append(self, at: Instant, event: Event, decisions: tuple[Decision, ...], before: State, after: State) -> None:
+    def append(
+        self, at: Instant, event: Event, decisions: tuple[Decision, ...], before: State, after: State
+    ) -> None:
         """Remember one turn; incidents and health that changed between the states are recorded too."""
 
     def flush(self) -> None:

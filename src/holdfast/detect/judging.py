@@ -1,0 +1,142 @@
+"""Judging one component: from its process and its probes to a status, with the reason in words.
+
+The status is derived anew from facts each time; only `noting` remembers it. So a lost or doubled event
+can delay a judgement but not bend it.
+"""
+
+from holdfast.model.duty import is_wanted
+from holdfast.model.ids import service_of
+from holdfast.model.observation import Outcome
+from holdfast.model.policy import MemberPolicy, ProbePolicy, Purpose
+from holdfast.model.state import (
+    ComponentState,
+    ProbeState,
+    ProcessAbsent,
+    ProcessRunning,
+    ProcessUnknown,
+    State,
+    Status,
+)
+from holdfast.model.time import MILLISECOND, Instant, show_duration
+from holdfast.model.value import Value
+
+# A process without probes counts as up once it has survived this long: most that cannot start die sooner.
+SETTLE_AFTER = 500 * MILLISECOND
+
+
+class Judgement(Value, frozen=True):
+    """A status, why, and when it may change without any event."""
+
+    status: Status
+    reason: str
+    wake: Instant | None = None
+
+
+def judge(state: State, component: ComponentState, now: Instant) -> Judgement:
+    """Return how the component is."""
+    wanted = is_wanted(state, component.id)
+    match component.process:
+        case ProcessUnknown():
+            return Judgement(Status.UNKNOWN, "not looked at yet")
+        case ProcessAbsent():
+            return _judge_absent(component, component.process, wanted=wanted)
+        case ProcessRunning() as process:
+            if not wanted:
+                return Judgement(Status.STOPPED, "is being stopped")
+            if process.stopped_since is not None:
+                return Judgement(Status.DOWN, "stopped by a signal: it runs but does nothing")
+            return _judge_running(state, component, process, now)
+
+
+def _judge_absent(component: ComponentState, process: ProcessAbsent, *, wanted: bool) -> Judgement:
+    if not wanted:
+        return Judgement(Status.STOPPED, "not running, as wanted")
+    if process.is_expected:
+        verb = "is being started" if component.flight is not None else "waits to be started"
+        return Judgement(Status.UNKNOWN, verb)
+    return Judgement(Status.DOWN, describe_exit(process))
+
+
+def describe_exit(process: ProcessAbsent) -> str:
+    """Return how the process ended, for people."""
+    exit_ = process.exit
+    if exit_ is None:
+        return "its process is gone"
+    if exit_.signal is not None:
+        return f"killed by SIG{exit_.signal}"
+    if exit_.code is not None:
+        return f"exited with code {exit_.code}"
+    return exit_.detail.splitlines()[0] if exit_.detail else "its process is gone, how is not known"
+
+
+def _judge_running(
+    state: State, component: ComponentState, process: ProcessRunning, now: Instant
+) -> Judgement:
+    service = state.policy.services[service_of(component.id)]
+    member = service.member(component.id.partition("/")[2])
+    assert member is not None  # wanted, so the file names it
+    probes = asked_probes(component, member)
+    for probe in probes:
+        if probe.purpose is not Purpose.STARTUP and _seen(component, probe).passed is False:
+            return Judgement(Status.DOWN, failing_text(probe, _seen(component, probe)))
+    if not probes:
+        settled_at = process.since + SETTLE_AFTER
+        if now < settled_at and not process.adopted:
+            return Judgement(Status.UNKNOWN, "starting", settled_at)
+    elif any(_seen(component, probe).passed is not True for probe in probes):
+        return _judge_starting(component, process, probes, service.restart.startup_grace, now)
+    if component.drain is not None:
+        why = f": {component.drain.why}" if component.drain.why else ""
+        return Judgement(Status.DRAINING, f"drained by {component.drain.by}{why}")
+    for probe in probes:
+        seen = _seen(component, probe)
+        if seen.streak < 0:
+            return Judgement(Status.SUSPECT, f"{failing_text(probe, seen)} ({-seen.streak} of {probe.fall})")
+    return Judgement(Status.UP, "")
+
+
+def _judge_starting(
+    component: ComponentState,
+    process: ProcessRunning,
+    probes: tuple[ProbePolicy, ...],
+    grace: int,
+    now: Instant,
+) -> Judgement:
+    pending = next(probe for probe in probes if _seen(component, probe).passed is not True)
+    given_up_at = process.since + grace
+    if now < given_up_at:
+        return Judgement(Status.UNKNOWN, f"starting, {pending.name} has not passed yet", given_up_at)
+    said = failing_text(pending, _seen(component, pending))
+    return Judgement(Status.DOWN, f"not ready {show_duration(grace)} after its start: {said}")
+
+
+def asked_probes(component: ComponentState, member: MemberPolicy) -> tuple[ProbePolicy, ...]:
+    """Return the probes whose verdict counts now: while a startup probe has not passed, only those."""
+    startup = tuple(probe for probe in member.probes if probe.purpose is Purpose.STARTUP)
+    if any(_seen(component, probe).passed is not True for probe in startup):
+        return startup
+    return tuple(probe for probe in member.probes if probe.purpose is not Purpose.STARTUP) or startup
+
+
+def failing_text(probe: ProbePolicy, seen: ProbeState) -> str:
+    """Return what the probe's last answer was, for people."""
+    if seen.last is None:
+        return f"{probe.name} has no answer yet"
+    return f"{probe.name}: {seen.last.detail or seen.last.failure}"
+
+
+def share_of(component: ComponentState) -> float:
+    """Return S_i, the component's part in the health of its service: 0, 0.5 or 1."""
+    if component.status not in (Status.UP, Status.SUSPECT, Status.DRAINING):
+        return 0.0
+    for seen in component.probes.values():
+        if seen.last is not None and seen.last.outcome is Outcome.DEGRADED:
+            return 0.5
+    return 1.0
+
+
+def _seen(component: ComponentState, probe: ProbePolicy) -> ProbeState:
+    return component.probes.get(probe.name, _NOT_ASKED)
+
+
+_NOT_ASKED = ProbeState()

@@ -1,0 +1,1 @@
+"""Step 2, diagnose: from findings to named causes with evidence. Pure."""

@@ -1,0 +1,1 @@
+"""Step 3, fail over: who should serve, and where the traffic should go. Pure."""

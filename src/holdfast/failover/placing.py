@@ -1,0 +1,90 @@
+"""Singleton: one member runs, never two.
+
+A member is started only when every other one is proven absent. What fails is restarted where it is, by
+recovery; it moves when its budget there is spent, when it is drained, or when an operator moves it.
+"""
+
+from holdfast.failover import candidates
+from holdfast.model.decisions import Start, Stop
+from holdfast.model.duty import may_run
+from holdfast.model.ids import component_id, member_of
+from holdfast.model.policy import ServicePolicy
+from holdfast.model.state import ComponentState, ProcessRunning, State
+from holdfast.model.time import Instant
+from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
+
+
+def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
+    """Return what it takes that the right member, and only it, runs."""
+    service = state.services[policy.name]
+    if state.is_going_down:
+        return NOTHING
+    unproven = candidates.unproven(state, policy.name)
+    if unproven:
+        why = f"not yet known whether {', '.join(unproven)} runs"
+        return withhold(policy.name, "start", "unproven", why)
+    running = [member for member in state.members(policy.name) if may_run(member)]
+    if service.assigned is None:
+        return _adopt_or_choose(state, policy, running, now)
+    assigned = state.components[component_id(policy.name, service.assigned)]
+    reason = _why_move(state, policy, assigned)
+    if not reason:
+        return NOTHING
+    target = _target(state, policy, assigned, now)
+    if target is None:
+        why = f"{reason}; but {_why_none(state, policy, assigned, now)}"
+        return withhold(
+            assigned.id, "move", "no_candidate", why, until=candidates.soonest_retry(state, policy.name, now)
+        )
+    if may_run(assigned):
+        if assigned.flight is not None or not isinstance(assigned.process, ProcessRunning):
+            return NOTHING
+        return wish(Stop(assigned.id, at_once=False, why=f"{reason}; {member_of(target.id)} takes over"))
+    return wish(Start(target.id, service.epoch + 1, 0, f"{reason}; no other member runs"))
+
+
+def _adopt_or_choose(
+    state: State, policy: ServicePolicy, running: list[ComponentState], now: Instant
+) -> Wishes:
+    service = state.services[policy.name]
+    if running:
+        return NOTHING  # noting assigns the newest one that runs; recovery stops the others
+    for member in state.members(policy.name):
+        if not candidates.why_not_start(member, now):
+            return wish(Start(member.id, service.epoch + 1, 0, "first choice of the file that may start"))
+    text = "; ".join(
+        f"{member_of(member.id)}: {candidates.why_not_start(member, now)}"
+        for member in state.members(policy.name)
+    )
+    return withhold(
+        policy.name, "start", "no_candidate", text, until=candidates.soonest_retry(state, policy.name, now)
+    )
+
+
+def _why_move(state: State, policy: ServicePolicy, assigned: ComponentState) -> str:
+    switchover = state.services[policy.name].switchover
+    if switchover is not None and switchover.to != member_of(assigned.id):
+        return f"switchover asked for by {switchover.by}"
+    if len(policy.members) > 1 and assigned.drain is not None:
+        return f"drained by {assigned.drain.by}"
+    if len(policy.members) > 1 and assigned.gave_up_at is not None and not may_run(assigned):
+        return f"{member_of(assigned.id)} fails again after each restart"
+    return ""
+
+
+def _target(
+    state: State, policy: ServicePolicy, assigned: ComponentState, now: Instant
+) -> ComponentState | None:
+    switchover = state.services[policy.name].switchover
+    others = [member for member in state.members(policy.name) if member.id != assigned.id]
+    if switchover is not None:
+        others.sort(key=lambda member: member_of(member.id) != switchover.to)
+    return next((member for member in others if not candidates.why_not_start(member, now)), None)
+
+
+def _why_none(state: State, policy: ServicePolicy, assigned: ComponentState, now: Instant) -> str:
+    others = [member for member in state.members(policy.name) if member.id != assigned.id]
+    return (
+        "; ".join(f"{member_of(m.id)}: {candidates.why_not_start(m, now)}" for m in others)
+        or "it has no other member"
+    )

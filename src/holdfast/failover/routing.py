@@ -1,0 +1,143 @@
+"""Where a service's traffic should go, given how its members are. A pure table, compared with what is in force."""
+
+from holdfast.model.decisions import Route
+from holdfast.model.duty import balancer_runs, has_role, is_frozen, next_to_restart, primary_of
+from holdfast.model.ids import MemberName, ServiceName, member_of
+from holdfast.model.policy import Mode, ServicePolicy
+from holdfast.model.routing import Lane, Routing
+from holdfast.model.state import ComponentState, ProcessRunning, Role, State, Status
+from holdfast.model.time import Instant
+from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
+
+
+def steer(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
+    """Return the Route that is missing, and which lanes were kept open against the probes' advice."""
+    if policy.traffic is None or state.is_going_down:
+        return NOTHING
+    routing, kept = wanted_routing(state, policy, now)
+    service = state.services[policy.name]
+    if service.routed == routing or service.flight is not None:
+        return kept
+    if not balancer_runs(state):
+        return kept + withhold(policy.name, "route", "balancer_down", "HAProxy does not run")
+    if now < service.not_before:
+        return kept + Wishes(wakes=(service.not_before,))
+    return kept + wish(Route(policy.name, routing, _describe(service.routed, routing)))
+
+
+def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[Routing, Wishes]:
+    """Return the table that should be in force, and what was held back while making it."""
+    if policy.mode is Mode.ACTIVE_ACTIVE:
+        return _spread(state, policy, now)
+    members = state.members(policy.name)
+    service = state.services[policy.name]
+    if policy.mode is Mode.SINGLETON:
+        active: MemberName | None = service.assigned
+    else:
+        primary = primary_of(state, policy.name)
+        settled = primary is not None and primary.role is Role.PRIMARY
+        active = (
+            member_of(primary.id) if primary is not None and settled else _last_active(state, policy.name)
+        )
+    lanes = {
+        member_of(member.id): _exclusive_lane(
+            state, policy, member, now, is_active=member_of(member.id) == active
+        )
+        for member in members
+    }
+    kept = NOTHING
+    if active is not None and lanes.get(active) is Lane.DOWN and Lane.IN not in lanes.values():
+        current = next(member for member in members if member_of(member.id) == active)
+        if _is_only_doubted(current):
+            lanes[active] = Lane.IN
+            kept = withhold(
+                current.id, "route away", "last_member", f"{current.reason}; but no other member can serve"
+            )
+    return Routing(active, lanes), kept
+
+
+def _last_active(state: State, service: ServiceName) -> MemberName | None:
+    routed = state.services[service].routed
+    return routed.active if routed is not None else state.services[service].seen_active
+
+
+def _spread(state: State, policy: ServicePolicy, now: Instant) -> tuple[Routing, Wishes]:
+    """Active-active: every usable member is in; if too few are, doubts no longer count."""
+    members = state.members(policy.name)
+    lanes = {member_of(member.id): _lane(state, member, now) for member in members}
+    usable = sum(lane is Lane.IN for lane in lanes.values())
+    kept = NOTHING
+    if usable < policy.panic_threshold * len(members):
+        for member in members:
+            name = member_of(member.id)
+            if lanes[name] is Lane.DOWN and _is_only_doubted(member):
+                lanes[name] = Lane.IN
+                why = (
+                    f"{member.reason}; but only {usable} of {len(members)} members would be left: "
+                    "so many at once speaks against the probe or something they share"
+                )
+                kept += withhold(member.id, "route away", "panic", why)
+            elif lanes[name] is Lane.OUT and usable == 0 and member.status in (Status.UP, Status.SUSPECT):
+                lanes[name] = Lane.IN
+                kept += withhold(
+                    member.id, "route away", "last_member", "it flaps; but no other member can serve"
+                )
+    return Routing(None, lanes), kept
+
+
+def _exclusive_lane(
+    state: State, policy: ServicePolicy, member: ComponentState, now: Instant, *, is_active: bool
+) -> Lane:
+    lane = _lane(state, member, now)
+    if is_active or lane in (Lane.OUT, Lane.DOWN):
+        return lane
+    # A warm standby stays open, so that HAProxy alone can fall back to it if holdfast is dead. One that has
+    # to be promoted first must not be reached before that.
+    has_hook = bool(policy.members[0].run.promote)
+    return Lane.OUT if policy.mode is Mode.SINGLETON or has_hook else lane
+
+
+def _lane(state: State, member: ComponentState, now: Instant) -> Lane:
+    if not isinstance(member.process, ProcessRunning):
+        return Lane.DOWN
+    if is_frozen(member) or member.fence:
+        return (
+            Lane.OUT
+        )  # its kernel still accepts connections: only OUT keeps the balancer's TCP checks from it
+    if member.held_until is not None and now < member.held_until:
+        return Lane.OUT
+    if member.drain is not None or _is_leaving(state, member):
+        return Lane.DRAIN
+    return Lane.IN if member.status in (Status.UP, Status.SUSPECT) else Lane.DOWN
+
+
+def _is_leaving(state: State, member: ComponentState) -> bool:
+    """Tell whether the member is about to be restarted by plan; a primary's role moves first."""
+    service = member.id.partition("/")[0]
+    due = next_to_restart(state, service)
+    is_alone = len(state.policy.services[service].members) == 1
+    return due is not None and due.id == member.id and (is_alone or not has_role(member))
+
+
+def _is_only_doubted(member: ComponentState) -> bool:
+    """Tell whether only probes speak against the member: its process runs, and it was up in this life."""
+    return (
+        isinstance(member.process, ProcessRunning)
+        and not is_frozen(member)
+        and member.status is Status.DOWN
+        and any(seen.passed is False and seen.ever_passed for seen in member.probes.values())
+    )
+
+
+def _describe(before: Routing | None, after: Routing) -> str:
+    if before is None:
+        return "what the balancer does is not known: " + _say(after)
+    changes = [f"{name} {lane}" for name, lane in after.lanes.items() if before.lanes.get(name) != lane]
+    if before.active != after.active:
+        changes.insert(0, f"active {after.active or 'nobody'}")
+    return ", ".join(changes) or "members left"
+
+
+def _say(routing: Routing) -> str:
+    lanes = ", ".join(f"{name} {lane}" for name, lane in routing.lanes.items())
+    return f"active {routing.active}; {lanes}" if routing.active else lanes

@@ -1,0 +1,1 @@
+"""Floor 2: the loop that joins the five steps into one turn. Pure."""

@@ -1,0 +1,75 @@
+"""Observing: what an event says goes into the state. Edge-triggered; decides nothing.
+
+Events may come late, twice or never. What makes each safe to take in again:
+- a process is told apart by its incarnation, so the end of an earlier life changes nothing;
+- a survey or a look at the balancer counts only for what has not changed since it was begun;
+- a `Finished` counts only while its decision is in flight.
+"""
+
+from typing import assert_never
+
+from holdfast.loop import observe_finished, observe_operator, observe_policy, observe_process, observe_traffic
+from holdfast.model import events
+from holdfast.model.state import ProcessUnknown, State
+from holdfast.model.time import Instant
+from holdfast.model.value import replace
+
+
+def observe(state: State, event: events.Event, now: Instant) -> State:  # noqa: C901, PLR0912 - a flat table, one line an event
+    """Return the state after the event; the same object if it brought nothing new."""
+    match event:
+        case events.Probed():
+            return observe_process.probed(state, event)
+        case events.Finished():
+            return observe_finished.finished(state, event, now)
+        case events.ProcessExited():
+            return observe_process.exited(state, event, now)
+        case events.ProcessStopped():
+            return observe_process.stopped(state, event.component, event.incarnation, now)
+        case events.ProcessContinued():
+            return observe_process.stopped(state, event.component, event.incarnation, None)
+        case events.Surveyed():
+            return observe_process.surveyed(state, event, now)
+        case events.TrafficSeen():
+            return observe_traffic.seen(state, event)
+        case events.TrafficLost():
+            return observe_traffic.lost(state, event)
+        case events.PolicyChanged():
+            return observe_policy.changed(state, event, now)
+        case events.AgentStarted():
+            return _agent_started(state, event, now)
+        case (
+            events.SwitchoverRequested()
+            | events.DrainRequested()
+            | events.PauseRequested()
+            | events.ResumeRequested()
+            | events.RestartRequested()
+            | events.DownRequested()
+        ):
+            return observe_operator.requested(state, event, now)
+        case events.Ticked():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> State:
+    """Doubt everything that may have changed while nobody looked; keep what was promised."""
+    components = {
+        id_: replace(component, process=ProcessUnknown(now), flight=None)
+        for id_, component in state.components.items()
+    }
+    services = {
+        name: replace(service, flight=None, routing=None, routed=None, seen={})
+        for name, service in state.services.items()
+    }
+    return replace(
+        state,
+        components=components,
+        services=services,
+        flights={},
+        surveyed_at=0,
+        boot=event.boot,
+        wall_offset=event.wall_offset,
+        salt=event.salt,
+    )

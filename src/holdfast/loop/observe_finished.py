@@ -1,0 +1,132 @@
+"""What became of decisions: carried out, failed, or nobody knows."""
+
+from holdfast.loop.observe_process import gone
+from holdfast.model.events import Ending, Exit, Finished
+from holdfast.model.ids import DecisionId
+from holdfast.model.policy import Mode
+from holdfast.model.state import (
+    ComponentState,
+    InFlight,
+    ProcessAbsent,
+    ProcessRunning,
+    ProcessUnknown,
+    Role,
+    ServiceState,
+    State,
+    Status,
+)
+from holdfast.model.time import MILLISECOND, SECOND, Instant
+from holdfast.model.value import replace
+
+# After an action failed the next one waits, so that a world that refuses at once is not asked in a tight loop.
+RETRY_AFTER = SECOND
+REROUTE_AFTER = 200 * MILLISECOND
+
+
+def finished(state: State, event: Finished, now: Instant) -> State:
+    """Take in the end of a decision, unless it is no longer in flight."""
+    subject = state.flights.get(event.decision)
+    if subject is None:
+        return state
+    state = _landed(state, event.decision)
+    if "/" not in subject:
+        service = state.services.get(subject)
+        return state if service is None else state.with_service(_routed(service, event, now))
+    component = state.components.get(subject)
+    if component is None or component.flight is None:
+        return state
+    action = component.flight.action
+    component = replace(component, flight=None)
+    match action:
+        case "start":
+            component = _started(state, component, event, now)
+        case "stop":
+            component = _stopped(component, event, now)
+        case "promote":
+            component = _promoted(component, event, now)
+        case "demote":
+            component = _demoted(component, event, now)
+        case _:
+            raise AssertionError(action)  # name_of() knows only these about components
+    return state.with_component(component)
+
+
+def expire(state: State, now: Instant) -> State:
+    """Give up the decisions whose deadline passed: whether they were carried out is unknown."""
+    for id_ in [id_ for id_, subject in state.flights.items() if _is_overdue(state, subject, now)]:
+        state = finished(state, Finished(id_, Ending.UNKNOWN, "no answer within its time limit"), now)
+    return state
+
+
+def flight_of(state: State, subject: str) -> InFlight | None:
+    """Return the decision in flight about a component or a service."""
+    entry = state.components.get(subject) if "/" in subject else state.services.get(subject)
+    return entry.flight if entry is not None else None
+
+
+def _is_overdue(state: State, subject: str, now: Instant) -> bool:
+    flight = flight_of(state, subject)
+    return flight is None or flight.deadline <= now
+
+
+def _landed(state: State, decision: DecisionId) -> State:
+    return replace(state, flights={id_: subject for id_, subject in state.flights.items() if id_ != decision})
+
+
+def _started(state: State, component: ComponentState, event: Finished, now: Instant) -> ComponentState:
+    match event.ending:
+        case Ending.UNKNOWN:
+            return replace(component, process=ProcessUnknown(now))
+        case Ending.FAILED:
+            failed = gone(component, None, Exit(detail=event.error), now, is_expected=False)
+            return replace(failed, not_before=now)
+        case Ending.DONE:
+            pass
+    assert event.incarnation is not None
+    process = component.process
+    if isinstance(process, ProcessAbsent) and process.last == event.incarnation:
+        return component  # it ended before the news of its start arrived
+    if isinstance(process, ProcessRunning) and process.incarnation == event.incarnation:
+        return component
+    service = state.policy.services.get(component.id.partition("/")[0])
+    if service is not None and service.mode is Mode.SINGLETON:
+        component = replace(component, role=Role.PRIMARY, role_since=now)
+    running = ProcessRunning(event.incarnation, now, None, component.run_digest)
+    return replace(component, process=running, probes={})
+
+
+def _stopped(component: ComponentState, event: Finished, now: Instant) -> ComponentState:
+    if event.ending is Ending.DONE:
+        if isinstance(component.process, ProcessAbsent):
+            return component  # its end was seen before this news of it
+        last = component.process.incarnation if isinstance(component.process, ProcessRunning) else None
+        return gone(component, last, event.exit, now, is_expected=component.status is not Status.DOWN)
+    # It may still run, wholly or in part: only a survey tells, and the next attempt is not gentle.
+    fence = component.fence or f"it could not be stopped: {event.error}"
+    return replace(component, fence=fence, not_before=now + RETRY_AFTER)
+
+
+def _promoted(component: ComponentState, event: Finished, now: Instant) -> ComponentState:
+    if component.role is not Role.PROMOTING:
+        return component  # it died meanwhile
+    match event.ending:
+        case Ending.DONE:
+            return replace(component, role=Role.PRIMARY, role_since=now)
+        case Ending.FAILED:
+            return replace(component, role=Role.STANDBY, role_since=now, not_before=now + RETRY_AFTER)
+        case Ending.UNKNOWN:
+            return replace(component, not_before=now + RETRY_AFTER)  # still promoting: fail-over demotes it
+
+
+def _demoted(component: ComponentState, event: Finished, now: Instant) -> ComponentState:
+    if event.ending is Ending.DONE:
+        return replace(component, role=Role.STANDBY, role_since=now)
+    if isinstance(component.process, ProcessAbsent):
+        return component
+    return replace(component, fence=f"it could not be demoted and might still serve: {event.error}")
+
+
+def _routed(service: ServiceState, event: Finished, now: Instant) -> ServiceState:
+    if event.ending is Ending.DONE:
+        return replace(service, routed=service.routing, routed_at=now, routing=None, flight=None)
+    return replace(service, routed=None, routing=None, flight=None, not_before=now + REROUTE_AFTER)

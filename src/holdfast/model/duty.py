@@ -1,0 +1,126 @@
+"""Who should run, who may serve: short questions about the state that several steps ask."""
+
+from holdfast.model.ids import ComponentId, ServiceName, member_of, service_of
+from holdfast.model.policy import MemberPolicy, Mode
+from holdfast.model.routing import Lane
+from holdfast.model.state import (
+    ComponentState,
+    Pause,
+    ProcessAbsent,
+    ProcessRunning,
+    Role,
+    State,
+    Status,
+)
+from holdfast.model.time import Instant
+
+USABLE = frozenset({Status.UP, Status.SUSPECT, Status.DRAINING})
+
+
+def member_policy(state: State, component: ComponentId) -> MemberPolicy | None:
+    """Return the policy of the component's member; None if the file no longer names it."""
+    service = state.policy.services.get(service_of(component))
+    return service.member(member_of(component)) if service else None
+
+
+def is_wanted(state: State, component: ComponentId) -> bool:
+    """Tell whether the component should run now."""
+    if state.is_going_down or member_policy(state, component) is None:
+        return False
+    service = service_of(component)
+    if state.policy.services[service].mode is not Mode.SINGLETON:
+        return True
+    return state.services[service].assigned == member_of(component)
+
+
+def may_run(component: ComponentState) -> bool:
+    """Tell whether the process runs, might run, or is being started: the opposite of proven absent."""
+    if component.flight is not None and component.flight.action == "start":
+        return True
+    return not isinstance(component.process, ProcessAbsent)
+
+
+def is_frozen(component: ComponentState) -> bool:
+    """Tell whether the process was stopped by a signal and so does nothing at all."""
+    return isinstance(component.process, ProcessRunning) and component.process.stopped_since is not None
+
+
+def has_role(component: ComponentState) -> bool:
+    """Tell whether the component is primary, or may be."""
+    return component.role in (Role.PRIMARY, Role.PROMOTING)
+
+
+def primary_of(state: State, service: ServiceName) -> ComponentState | None:
+    """Return the member that holds the role, the newest epoch first; None if no one does."""
+    holders = [member for member in state.members(service) if has_role(member)]
+    return max(holders, key=lambda member: member.epoch, default=None)
+
+
+def is_usable(component: ComponentState) -> bool:
+    """Tell whether the component can serve, as seen by this host's agent."""
+    return component.status in USABLE
+
+
+def pause_of(state: State, service: ServiceName, now: Instant) -> Pause | None:
+    """Return the pause that holds `service` back now, its own or the system's; None if none does."""
+    entry = state.services.get(service)
+    for pause in (state.pause, entry.pause if entry else None):
+        if pause is not None and now < pause.until:
+            return pause
+    return None
+
+
+def waits_for(state: State, service: ServiceName) -> tuple[ServiceName, ...]:
+    """Return the dependencies of `service` that do not serve now."""
+    policy = state.policy.services.get(service)
+    if policy is None:
+        return ()
+    return tuple(name for name in policy.depends_on if not state.services[name].serving)
+
+
+def restart_reason(component: ComponentState) -> str:
+    """Return why the running process has to be restarted by plan; empty if it need not."""
+    if component.must_restart:
+        return component.must_restart
+    process = component.process
+    if not isinstance(process, ProcessRunning) or not process.run_digest or not component.run_digest:
+        return ""
+    if process.run_digest == component.run_digest:
+        return ""
+    return "its command, environment, user or directory changed in the file"
+
+
+def balancer_runs(state: State) -> bool:
+    """Tell whether our HAProxy runs; one that is not ours is taken to run."""
+    for name, policy in state.policy.services.items():
+        if policy.is_builtin:
+            return any(isinstance(member.process, ProcessRunning) for member in state.members(name))
+    return True
+
+
+def has_left(state: State, member: ComponentState) -> bool:
+    """Tell whether no traffic reaches the member any more, so that it may be stopped by plan."""
+    policy = state.policy.services.get(member.id.partition("/")[0])
+    if policy is None or policy.traffic is None or not balancer_runs(state):
+        return True
+    service = state.services[policy.name]
+    name = member_of(member.id)
+    if service.routed is None or service.routed.lanes.get(name, Lane.OUT) is Lane.IN:
+        return False
+    seen = service.seen.get(name)
+    return seen is not None and seen.sessions == 0
+
+
+def next_to_restart(state: State, service: ServiceName) -> ComponentState | None:
+    """Return the member whose planned restart is due now: one at a time, and only while the others can serve.
+
+    Standbys restart before the primary, so that the role moves once; then the file's order.
+    """
+    members = [member for member in state.members(service) if is_wanted(state, member.id)]
+    due = [
+        m for m in members if restart_reason(m) and not m.together and isinstance(m.process, ProcessRunning)
+    ]
+    if not due:
+        return None
+    first = min(due, key=has_role)  # min keeps the file's order among equals
+    return first if all(is_usable(other) for other in members if other.id != first.id) else None

@@ -1,0 +1,1 @@
+"""Step 4, recover: what failed is started again, in order and within its budget. Pure."""

@@ -1,0 +1,139 @@
+"""Ending what runs and should not: what hangs, what is not wanted here, what has to be restarted by plan."""
+
+from holdfast.model.decisions import Stop
+from holdfast.model.duty import (
+    has_left,
+    has_role,
+    is_usable,
+    is_wanted,
+    may_run,
+    member_policy,
+    next_to_restart,
+    restart_reason,
+    waits_for,
+)
+from holdfast.model.ids import service_of
+from holdfast.model.policy import Purpose, ServicePolicy
+from holdfast.model.state import ComponentState, ProcessRunning, State, Status
+from holdfast.model.time import Instant, show_duration
+from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
+
+
+def stop_unwanted(state: State, component: ComponentState) -> Wishes:
+    """End a component that runs but is not meant to; when all goes down, dependents first."""
+    service = service_of(component.id)
+    if not state.is_going_down:
+        why = (
+            "another member was chosen" if service in state.policy.services else "the file no longer names it"
+        )
+        return wish(Stop(component.id, at_once=False, why=why))
+    policy = state.policy.services.get(service)
+    if policy is not None and policy.is_builtin:
+        before: tuple[str, ...] = tuple(name for name in state.policy.services if name != service)
+    else:
+        before = state.policy.dependents(service)
+    for name in before:
+        if any(may_run(member) for member in state.members(name)):
+            return NOTHING  # its exit brings the next turn
+    return wish(Stop(component.id, at_once=False, why="everything is being stopped"))
+
+
+def mend_running(
+    state: State, policy: ServicePolicy, component: ComponentState, process: ProcessRunning, now: Instant
+) -> Wishes:
+    """Return what a running component needs: usually nothing."""
+    if component.fence:
+        return wish(Stop(component.id, at_once=True, why=component.fence))
+    if now < component.not_before:
+        return Wishes(wakes=(component.not_before,))
+    if process.stopped_since is not None:
+        return _end_frozen(policy, component, process.stopped_since, now)
+    if reason := restart_reason(component):
+        return _restart_by_plan(state, policy, component, reason, now)
+    if component.status is Status.DOWN:
+        return _end_failing(state, policy, component)
+    return NOTHING
+
+
+def _end_frozen(policy: ServicePolicy, component: ComponentState, since: Instant, now: Instant) -> Wishes:
+    # Whoever stopped it (a debugger, a suspend, an operator) gets a moment to let it continue. Traffic left at once.
+    due = since + policy.restart.hang_grace
+    if now < due:
+        why = f"stopped by a signal; it may continue within {show_duration(policy.restart.hang_grace)}"
+        return withhold(component.id, "stop", "hang_grace", why, until=due)
+    why = f"stopped by a signal for {show_duration(policy.restart.hang_grace)}: only ending it brings it back"
+    return wish(Stop(component.id, at_once=True, why=why))
+
+
+def _end_failing(state: State, policy: ServicePolicy, component: ComponentState) -> Wishes:
+    if not _fails_to_live(state, component):
+        why = (
+            f"{component.reason}: only its readiness fails, so traffic leaves and the process is left running"
+        )
+        return withhold(component.id, "restart", "readiness_only", why)
+    missing = waits_for(state, policy.name)
+    if missing:
+        why = f"{', '.join(missing)} does not serve: restarting what depends on it would not help"
+        return withhold(component.id, "restart", "dependency_down", why)
+    busy = [
+        other.id
+        for other in state.members(policy.name)
+        if other.id != component.id and _is_restarting(state, other)
+    ]
+    if busy:
+        why = f"{', '.join(busy)} is being restarted: one at a time, as its process still runs"
+        return withhold(component.id, "restart", "one_at_a_time", why)
+    if has_role(component) and any(is_usable(m) for m in state.members(policy.name) if m.id != component.id):
+        return NOTHING  # fail-over takes the role first
+    return wish(Stop(component.id, at_once=False, why=component.reason))
+
+
+def _fails_to_live(state: State, component: ComponentState) -> bool:
+    """Tell whether what fails asks for a restart: liveness, or a start that never came to an end."""
+    member = member_policy(state, component.id)
+    assert member is not None
+    purposes = {probe.name: probe.purpose for probe in member.probes}
+    failed = [purposes.get(name) for name, seen in component.probes.items() if seen.passed is False]
+    never_ready = component.reason.startswith("not ready")
+    return never_ready or any(purpose in (Purpose.LIVENESS, Purpose.STARTUP) for purpose in failed)
+
+
+def _is_restarting(state: State, component: ComponentState) -> bool:
+    if component.flight is not None and component.flight.action in ("start", "stop"):
+        return True
+    return is_wanted(state, component.id) and component.status is Status.UNKNOWN
+
+
+def _restart_by_plan(
+    state: State, policy: ServicePolicy, component: ComponentState, reason: str, now: Instant
+) -> Wishes:
+    others = [
+        other
+        for other in state.members(policy.name)
+        if other.id != component.id and is_wanted(state, other.id)
+    ]
+    if has_role(component) and any(is_usable(other) for other in others):
+        return withhold(
+            component.id, "restart", "role_first", f"{reason}; its role moves to another member first"
+        )
+    if component.together or not is_usable(component):
+        return wish(Stop(component.id, at_once=False, why=reason))
+    due = next_to_restart(state, policy.name)
+    if due is None or due.id != component.id:
+        why = f"{reason}; one member at a time, and only while the others can serve"
+        return withhold(component.id, "restart", "one_at_a_time", why)
+    if not has_left(state, component):
+        return _wait_for_sessions(state, policy, component, reason, now)
+    return wish(Stop(component.id, at_once=False, why=reason))
+
+
+def _wait_for_sessions(
+    state: State, policy: ServicePolicy, component: ComponentState, reason: str, now: Instant
+) -> Wishes:
+    assert policy.traffic is not None  # otherwise there is nothing that has to leave
+    service = state.services[policy.name]
+    ends = service.routed_at + policy.traffic.drain_timeout
+    if service.routed is not None and service.flight is None and now >= ends and service.routed_at:
+        return wish(Stop(component.id, at_once=False, why=f"{reason}; its last sessions had their time"))
+    why = f"{reason}; its sessions end first, for at most {show_duration(policy.traffic.drain_timeout)}"
+    return withhold(component.id, "restart", "draining", why, until=ends if service.routed_at else None)
