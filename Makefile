@@ -1,0 +1,54 @@
+# Everything a developer does. `make` alone lists it. Nothing has to be installed first but Python 3.11 and make:
+# tools/bootstrap brings the rest.
+
+SEEDS ?= 200
+ARGS ?=
+
+PY := .venv/bin/python
+# Folders with Python in them. Some may not be there yet; a tool that is given an empty one fails.
+CODE := $(strip $(foreach dir,src tests bench,$(if $(shell find $(dir) -name '*.py' -print -quit 2>/dev/null),$(dir))))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check sim bench format lock bootstrap venv clean
+
+help: ## list what can be made
+	@echo "holdfast: make TARGET"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: bootstrap ## start a real service, break it on purpose, watch it recover (ARGS="..." for options)
+	@.venv/bin/holdfast demo $(ARGS)
+
+test: bootstrap check ## everything that must hold: the checks, then all tests (ARGS="-k name" to choose)
+	@$(PY) -m pytest $(ARGS)
+
+check: venv ## lint, format, types, floors; changes nothing
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check . || { echo "not formatted: run 'make format'" >&2; exit 1; }
+	@.venv/bin/mypy --strict --no-error-summary $(CODE)
+	@said=$$(.venv/bin/lint-imports --no-logo 2>&1) || { echo "$$said" >&2; exit 1; }
+	@echo "check: ok ($(CODE))"
+
+sim: venv ## simulate faults on virtual time (SEEDS=200: how many seeds; ARGS="..." for options)
+	@$(PY) -m holdfast.sim --seeds $(SEEDS) $(ARGS)
+
+bench: venv ## measure: runs each bench/bench_*.py
+	@found=no; for file in bench/bench_*.py; do \
+		if [ -f "$$file" ]; then found=yes; echo "== $$file"; $(PY) "$$file" $(ARGS) || exit 1; fi; \
+	done; if [ $$found = no ]; then echo "bench: no bench/bench_*.py yet"; fi
+
+format: venv ## format the code and fix what the linter can fix
+	@.venv/bin/ruff check --fix --quiet . || true
+	@.venv/bin/ruff format .
+
+lock: ## write requirements/*.lock from pyproject.toml (ARGS=--upgrade for the newest of everything)
+	@tools/lock $(ARGS)
+
+bootstrap: ## install what is missing: haproxy through apt, .venv from the lock
+	@tools/bootstrap
+
+venv: ## make .venv from the lock, nothing else
+	@tools/bootstrap venv
+
+clean: ## remove .venv, caches and what was built
+	@rm -rf .venv .venv.lock .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
