@@ -7,6 +7,8 @@ Secrets stay references: they are read when a process starts and never enter sta
 from enum import StrEnum
 from typing import TypeAlias
 
+import msgspec
+
 from holdfast.model.ids import ComponentId, MemberName, ServiceName, component_id
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
@@ -185,15 +187,19 @@ class ServicePolicy(Value, frozen=True):
     failback: bool = False  # go back to the first member once it is stable
     panic_threshold: float = 0.5  # usable share under which failed probes no longer take traffic away
     is_builtin: bool = False  # holdfast's own, such as its HAProxy
+    components: tuple[ComponentId, ...] = ()  # ids of its members, in the file's order; filled in by itself
+
+    def __post_init__(self) -> None:
+        """Name the components once: every turn asks for them many times."""
+        ids = tuple(component_id(self.name, member.name) for member in self.members)
+        msgspec.structs.force_setattr(self, "components", ids)
 
     def member(self, name: MemberName) -> MemberPolicy | None:
         """Return the member called `name`, None if there is none."""
-        return next((member for member in self.members if member.name == name), None)
-
-    @property
-    def components(self) -> tuple[ComponentId, ...]:
-        """Return the ids of its components, in the file's order."""
-        return tuple(component_id(self.name, member.name) for member in self.members)
+        for member in self.members:
+            if member.name == name:
+                return member
+        return None
 
     @property
     def is_exclusive(self) -> bool:

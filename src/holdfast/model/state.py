@@ -202,4 +202,4 @@ class State(Value, frozen=True):
     def members(self, service: ServiceName) -> tuple[ComponentState, ...]:
         """Return the components of `service` that the policy names, in the file's order."""
         policy = self.policy.services.get(service)
-        return tuple(self.components[id_] for id_ in policy.components) if policy else ()
+        return tuple(map(self.components.__getitem__, policy.components)) if policy else ()
