@@ -95,7 +95,7 @@ def describe(cost: Toll) -> str:
 
 
 def _explain(stage: Stage) -> None:
-    command = [sys.executable, "-m", "holdfast.cli.main", "--directory", str(stage.directory), "explain", "web"]
+    command = [sys.executable, "-m", "holdfast.cli", "--directory", str(stage.directory), "explain", "web"]
     subprocess.run(command, check=False, timeout=30)
 
 

@@ -43,6 +43,8 @@ def judge(state: State, component: ComponentState, now: Instant) -> Judgement:
         case ProcessRunning() as process:
             if not wanted:
                 return Judgement(Status.STOPPED, "is being stopped")
+            if process.is_dying:
+                return Judgement(Status.DOWN, "its process is ending")
             if process.stopped_since is not None:
                 return Judgement(Status.DOWN, "stopped by a signal: it runs but does nothing")
             return _judge_running(state, component, process, now)
@@ -58,7 +60,9 @@ def _judge_absent(component: ComponentState, process: ProcessAbsent, *, wanted: 
 
 
 def describe_exit(process: ProcessAbsent) -> str:
-    """Return how the process ended, for people."""
+    """Return how the process ended, for people; for one that we ended, why we did."""
+    if process.ended_for:
+        return process.ended_for
     exit_ = process.exit
     if exit_ is None:
         return "its process is gone"
@@ -77,8 +81,10 @@ def _judge_running(
     assert member is not None  # wanted, so the file names it
     probes = asked_probes(component, member)
     for probe in probes:
-        if probe.purpose is not Purpose.STARTUP and _seen(component, probe).passed is False:
-            return Judgement(Status.DOWN, failing_text(probe, _seen(component, probe)))
+        seen = _seen(component, probe)
+        # What never passed in this life is not a failure but a start, for which there is a grace of its own.
+        if seen.passed is False and (seen.ever_passed or process.adopted):
+            return Judgement(Status.DOWN, failing_text(probe, seen))
     if not probes:
         settled_at = process.since + SETTLE_AFTER
         if now < settled_at and not process.adopted:
@@ -102,12 +108,15 @@ def _judge_starting(
     grace: int,
     now: Instant,
 ) -> Judgement:
-    pending = next(probe for probe in probes if _seen(component, probe).passed is not True)
+    missing = [probe for probe in probes if _seen(component, probe).passed is not True]
+    pending = next((probe for probe in missing if probe.purpose is not Purpose.READINESS), missing[0])
     given_up_at = process.since + grace
     if now < given_up_at:
         return Judgement(Status.UNKNOWN, f"starting, {pending.name} has not passed yet", given_up_at)
     said = failing_text(pending, _seen(component, pending))
-    return Judgement(Status.DOWN, f"not ready {show_duration(grace)} after its start: {said}")
+    if pending.purpose is Purpose.READINESS:
+        return Judgement(Status.DOWN, said)
+    return Judgement(Status.DOWN, f"not up {show_duration(grace)} after its start: {said}")
 
 
 def asked_probes(component: ComponentState, member: MemberPolicy) -> tuple[ProbePolicy, ...]:

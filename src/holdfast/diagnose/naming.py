@@ -20,6 +20,8 @@ def diagnose(state: State, findings: tuple[Finding, ...], now: Instant) -> dict[
     for finding in findings:
         if finding.component is not None and finding.component not in causes:
             component = state.components[finding.component]
+            if _is_named_already(component):
+                continue
             if finding.code is FindingCode.MEMBER_FLAPPING and component.status is not Status.DOWN:
                 causes[component.id] = _flapping(component, finding)
             else:
@@ -27,6 +29,17 @@ def diagnose(state: State, findings: tuple[Finding, ...], now: Instant) -> dict[
         elif finding.code is FindingCode.SERVICE_BELOW_THRESHOLD and not causes:
             causes.update(_degraded(state, finding))
     return causes
+
+
+def _is_named_already(component: ComponentState) -> bool:
+    """Tell whether how the process ends or ended says nothing: it is not over yet, or we ended it."""
+    match component.process:
+        case ProcessAbsent(ended_for=reason):
+            return bool(reason) and component.gave_up_at is None
+        case ProcessRunning(is_dying=is_dying):
+            return is_dying
+        case _:
+            return False
 
 
 def _degraded(state: State, finding: Finding) -> dict[ComponentId, Cause]:

@@ -1,26 +1,9 @@
 """Who could take over, and for each who could not, why not."""
 
-from holdfast.model.duty import is_frozen, restart_reason
+from holdfast.model.duty import has_role, why_not_primary
 from holdfast.model.ids import MemberName, ServiceName, member_of
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessUnknown, State, Status
 from holdfast.model.time import Instant
-
-
-def why_not_primary(component: ComponentState, now: Instant) -> str:
-    """Return why a running member cannot become primary now; empty if it can."""
-    if component.status is Status.DRAINING or component.drain is not None:
-        return "drained by an operator"
-    if component.status not in (Status.UP, Status.SUSPECT) or is_frozen(component):
-        return f"{component.status}, {component.reason}" if component.reason else str(component.status)
-    if component.held_until is not None and now < component.held_until:
-        return "held back because it flaps"
-    if restart_reason(component):
-        return "about to be restarted"
-    if component.fence:
-        return "about to be fenced"
-    if now < component.not_before:
-        return "its last promotion failed a moment ago"
-    return ""
 
 
 def best_primary(
@@ -59,12 +42,13 @@ def why_not_start(component: ComponentState, now: Instant) -> str:
 
 
 def unproven(state: State, service: ServiceName) -> tuple[MemberName, ...]:
-    """Return the members of which it is not known whether they run, so not whether they serve."""
-    return tuple(
-        member_of(member.id)
-        for member in state.members(service)
-        if isinstance(member.process, ProcessUnknown)
-    )
+    """Return the members of which it is not known whether they run, so not whether they serve.
+
+    A member that the file no longer names counts until it is ended, if it has the role.
+    """
+    unknown = [m for m in state.members(service) if isinstance(m.process, ProcessUnknown)]
+    strays = [s for s in state.strays(service) if has_role(s) or isinstance(s.process, ProcessUnknown)]
+    return tuple(member_of(member.id) for member in (*unknown, *strays))
 
 
 def soonest_retry(state: State, service: ServiceName, now: Instant) -> Instant | None:

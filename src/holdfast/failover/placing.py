@@ -6,7 +6,7 @@ recovery; it moves when its budget there is spent, when it is drained, or when a
 
 from holdfast.failover import candidates
 from holdfast.model.decisions import Start, Stop
-from holdfast.model.duty import may_run
+from holdfast.model.duty import may_run, others_holding
 from holdfast.model.ids import component_id, member_of
 from holdfast.model.policy import ServicePolicy
 from holdfast.model.state import ComponentState, ProcessRunning, State
@@ -23,9 +23,8 @@ def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes
     if unproven:
         why = f"not yet known whether {', '.join(unproven)} runs"
         return withhold(policy.name, "start", "unproven", why)
-    running = [member for member in state.members(policy.name) if may_run(member)]
     if service.assigned is None:
-        return _adopt_or_choose(state, policy, running, now)
+        return _adopt_or_choose(state, policy, now)
     assigned = state.components[component_id(policy.name, service.assigned)]
     reason = _why_move(state, policy, assigned)
     if not reason:
@@ -36,6 +35,9 @@ def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes
         return withhold(
             assigned.id, "move", "no_candidate", why, until=candidates.soonest_retry(state, policy.name, now)
         )
+    if blocking := [other for other in others_holding(state, target.id) if other.id != assigned.id]:
+        names = ", ".join(member_of(other.id) for other in blocking)
+        return withhold(target.id, "start", "never_two", f"{names} might still run, and never two may")
     if may_run(assigned):
         if assigned.flight is not None or not isinstance(assigned.process, ProcessRunning):
             return NOTHING
@@ -43,12 +45,13 @@ def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes
     return wish(Start(target.id, service.epoch + 1, 0, f"{reason}; no other member runs"))
 
 
-def _adopt_or_choose(
-    state: State, policy: ServicePolicy, running: list[ComponentState], now: Instant
-) -> Wishes:
+def _adopt_or_choose(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
     service = state.services[policy.name]
-    if running:
-        return NOTHING  # noting assigns the newest one that runs; recovery stops the others
+    everyone = (*state.members(policy.name), *state.strays(policy.name))
+    if running := [member_of(member.id) for member in everyone if may_run(member)]:
+        # Noting assigns the newest one that runs; recovery stops the others.
+        why = f"{', '.join(running)} might still run, and never two may"
+        return withhold(policy.name, "start", "never_two", why)
     for member in state.members(policy.name):
         if not candidates.why_not_start(member, now):
             return wish(Start(member.id, service.epoch + 1, 0, "first choice of the file that may start"))

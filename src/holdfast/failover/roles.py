@@ -15,6 +15,7 @@ from holdfast.model.duty import (
     pause_of,
     primary_of,
     restart_reason,
+    why_not_primary,
 )
 from holdfast.model.findings import Cause
 from holdfast.model.ids import ComponentId, ServiceName, component_id, member_of
@@ -42,11 +43,11 @@ def move_roles(state: State, policy: ServicePolicy, causes: dict[ComponentId, Ca
     if len(holders) > 1:
         others = [holder for holder in holders if holder.id != primary.id and holder.flight is None]
         why = f"{member_of(primary.id)} is primary with the newer epoch {primary.epoch}"
-        return wish(*(Demote(other.id, why) for other in others))
+        return sum((_take_role(state, other, why, now) for other in others), NOTHING)
     if primary.flight is not None:
         return NOTHING
     if primary.role is Role.PROMOTING:
-        return wish(Demote(primary.id, "its promotion did not come to an end"))
+        return _take_role(state, primary, "its promotion did not come to an end", now)
     return _keep_or_move(state, policy, primary, now)
 
 
@@ -103,14 +104,18 @@ def _keep_or_move(
                 until=candidates.soonest_retry(state, policy.name, now),
             )
         return NOTHING
-    return _take_role(state, primary, f"{reason}; {member_of(target.id)} takes over")
+    return _take_role(state, primary, f"{reason}; {member_of(target.id)} takes over", now)
 
 
-def _take_role(state: State, primary: ComponentState, why: str) -> Wishes:
+def _take_role(state: State, primary: ComponentState, why: str, now: Instant) -> Wishes:
     """Take the role from `primary`: ask it where it can be asked, end it where it cannot."""
+    if isinstance(primary.process, ProcessRunning) and primary.process.is_dying:
+        return NOTHING  # its end is a matter of milliseconds, and the only proof there will be
     member = member_policy(state, primary.id)
     has_hook = member is not None and bool(member.run.demote)
     if primary.fence or (has_hook and is_frozen(primary)):
+        if now < primary.not_before:
+            return Wishes(wakes=(primary.not_before,))
         return wish(Stop(primary.id, at_once=True, why=f"it cannot be demoted and might still serve; {why}"))
     return wish(Demote(primary.id, why))
 
@@ -141,7 +146,7 @@ def _target(
     switchover = state.services[service].switchover
     if switchover is not None:
         wanted = state.components.get(component_id(service, switchover.to))
-        if wanted is not None and wanted.id != but and not candidates.why_not_primary(wanted, now):
+        if wanted is not None and wanted.id != but and not why_not_primary(wanted, now):
             return wanted if wanted.flight is None else None
     return candidates.best_primary(state, service, now, but=but)
 
@@ -167,7 +172,7 @@ def wanted_failback(state: State, policy: ServicePolicy, now: Instant) -> tuple[
     primary = primary_of(state, policy.name)
     if not policy.failback or primary is None or primary.id == first.id or not is_usable(first):
         return None, None
-    if candidates.why_not_primary(first, now) or pause_of(state, policy.name, now) is not None:
+    if why_not_primary(first, now) or pause_of(state, policy.name, now) is not None:
         return None, None
     stable_at = first.status_since + policy.restart.stable_after
     return (member_of(first.id), None) if now >= stable_at else (None, stable_at)

@@ -48,7 +48,7 @@ def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[R
     kept = NOTHING
     if active is not None and lanes.get(active) is Lane.DOWN and Lane.IN not in lanes.values():
         current = next(member for member in members if member_of(member.id) == active)
-        if _is_only_doubted(current):
+        if _is_only_doubted(current) and _exclusive_lane(state, policy, current, now, is_active=True) is Lane.DOWN:
             lanes[active] = Lane.IN
             kept = withhold(
                 current.id, "route away", "last_member", f"{current.reason}; but no other member can serve"
@@ -89,12 +89,14 @@ def _exclusive_lane(
     state: State, policy: ServicePolicy, member: ComponentState, now: Instant, *, is_active: bool
 ) -> Lane:
     lane = _lane(state, member, now)
-    if is_active or lane in (Lane.OUT, Lane.DOWN):
+    if lane in (Lane.OUT, Lane.DOWN):
         return lane
     # A warm standby stays open, so that HAProxy alone can fall back to it if holdfast is dead. One that has
-    # to be promoted first must not be reached before that.
-    has_hook = bool(policy.members[0].run.promote)
-    return Lane.OUT if policy.mode is Mode.SINGLETON or has_hook else lane
+    # to be promoted first must not be reached before that, nor after it lost the role.
+    needs_role = policy.mode is Mode.ACTIVE_STANDBY and any(m.run.promote for m in policy.members)
+    if needs_role:
+        return lane if member.role is Role.PRIMARY else Lane.OUT
+    return lane if is_active or policy.mode is Mode.ACTIVE_STANDBY else Lane.OUT
 
 
 def _lane(state: State, member: ComponentState, now: Instant) -> Lane:

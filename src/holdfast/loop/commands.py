@@ -5,7 +5,7 @@ from typing import assert_never
 from holdfast.failover import candidates
 from holdfast.loop.observe_operator import best_target
 from holdfast.model import events
-from holdfast.model.duty import is_usable, pause_of
+from holdfast.model.duty import is_usable, pause_of, why_not_primary
 from holdfast.model.ids import component_id, member_of, service_of
 from holdfast.model.policy import Mode
 from holdfast.model.state import State
@@ -55,7 +55,7 @@ def _switchover(state: State, command: events.SwitchoverRequested, now: Instant)
         return (f"{command.to} already serves {policy.name}",)
     target = state.components[component_id(policy.name, command.to)]
     is_cold = policy.mode is Mode.SINGLETON
-    reason = candidates.why_not_start(target, now) if is_cold else candidates.why_not_primary(target, now)
+    reason = candidates.why_not_start(target, now) if is_cold else why_not_primary(target, now)
     return (f"{command.to} cannot take over: {reason}",) if reason else ()
 
 

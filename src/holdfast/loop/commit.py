@@ -17,7 +17,7 @@ from holdfast.model.decisions import (
     service_of_decision,
     subject_of,
 )
-from holdfast.model.duty import member_policy, pause_of
+from holdfast.model.duty import member_policy, others_holding, pause_of
 from holdfast.model.ids import ComponentId, ServiceName, member_of
 from holdfast.model.policy import Mode, Strategy
 from holdfast.model.state import ComponentState, InFlight, Pause, ProcessRunning, Role, State
@@ -59,7 +59,17 @@ def _say_pause(pause: Pause, decision: Decision) -> str:
 def _is_free(state: State, decision: Decision) -> bool:
     if isinstance(decision, Route):
         return state.services[decision.service].flight is None
-    return state.components[decision.component].flight is None
+    if state.components[decision.component].flight is not None:
+        return False
+    if isinstance(decision, Promote) or (isinstance(decision, Start) and _is_singleton(state, decision)):
+        # Two wishes of one turn may contradict each other; here the first one is already written down.
+        return not others_holding(state, decision.component)
+    return True
+
+
+def _is_singleton(state: State, decision: Start) -> bool:
+    policy = state.policy.services.get(service_of_decision(decision))
+    return policy is not None and policy.mode is Mode.SINGLETON
 
 
 def _incident_of(state: State, decision: Decision) -> str | None:

@@ -1,5 +1,6 @@
 """Whether an event changes anything. In the steady state nothing does, and no turn is run."""
 
+from holdfast.loop import observe_traffic
 from holdfast.loop.observe import observe
 from holdfast.model import events
 from holdfast.model.duty import restart_reason
@@ -37,6 +38,8 @@ def _is_traffic_news(state: State, event: events.TrafficSeen) -> bool:
     service = state.services.get(event.service)
     if service is None or service.seen_active != event.active or service.seen.keys() != event.members.keys():
         return service is not None
+    if observe_traffic.has_drifted(service, event.active, event.members):
+        return True
     counts_sessions = any(member.drain or restart_reason(member) for member in state.members(event.service))
     for name, member in event.members.items():
         known = service.seen[name]

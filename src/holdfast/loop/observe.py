@@ -28,6 +28,8 @@ def observe(state: State, event: events.Event, now: Instant) -> State:  # noqa: 
             return observe_process.stopped(state, event.component, event.incarnation, now)
         case events.ProcessContinued():
             return observe_process.stopped(state, event.component, event.incarnation, None)
+        case events.ProcessDying():
+            return observe_process.dying(state, event)
         case events.Surveyed():
             return observe_process.surveyed(state, event, now)
         case events.TrafficSeen():

@@ -13,7 +13,6 @@ from holdfast.model.state import (
     Role,
     ServiceState,
     State,
-    Status,
 )
 from holdfast.model.time import MILLISECOND, SECOND, Instant
 from holdfast.model.value import replace
@@ -78,7 +77,7 @@ def _started(state: State, component: ComponentState, event: Finished, now: Inst
         case Ending.UNKNOWN:
             return replace(component, process=ProcessUnknown(now))
         case Ending.FAILED:
-            failed = gone(component, None, Exit(detail=event.error), now, is_expected=False)
+            failed = gone(component, None, Exit(detail=event.error), now, is_ours=False)
             return replace(failed, not_before=now)
         case Ending.DONE:
             pass
@@ -91,7 +90,7 @@ def _started(state: State, component: ComponentState, event: Finished, now: Inst
     service = state.policy.services.get(component.id.partition("/")[0])
     if service is not None and service.mode is Mode.SINGLETON:
         component = replace(component, role=Role.PRIMARY, role_since=now)
-    running = ProcessRunning(event.incarnation, now, None, component.run_digest)
+    running = ProcessRunning(event.incarnation, now, run_digest=component.run_digest)
     return replace(component, process=running, probes={})
 
 
@@ -100,7 +99,7 @@ def _stopped(component: ComponentState, event: Finished, now: Instant) -> Compon
         if isinstance(component.process, ProcessAbsent):
             return component  # its end was seen before this news of it
         last = component.process.incarnation if isinstance(component.process, ProcessRunning) else None
-        return gone(component, last, event.exit, now, is_expected=component.status is not Status.DOWN)
+        return gone(component, last, event.exit, now, is_ours=True)
     # It may still run, wholly or in part: only a survey tells, and the next attempt is not gentle.
     fence = component.fence or f"it could not be stopped: {event.error}"
     return replace(component, fence=fence, not_before=now + RETRY_AFTER)
@@ -123,7 +122,9 @@ def _demoted(component: ComponentState, event: Finished, now: Instant) -> Compon
         return replace(component, role=Role.STANDBY, role_since=now)
     if isinstance(component.process, ProcessAbsent):
         return component
-    return replace(component, fence=f"it could not be demoted and might still serve: {event.error}")
+    return replace(
+        component, fence=f"it could not be demoted and might still serve: {event.error}", not_before=now
+    )
 
 
 def _routed(service: ServiceState, event: Finished, now: Instant) -> ServiceState:

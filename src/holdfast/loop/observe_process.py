@@ -13,6 +13,7 @@ from holdfast.model.state import (
     ProcessUnknown,
     Role,
     State,
+    Status,
 )
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
@@ -25,19 +26,13 @@ def exited(state: State, event: events.ProcessExited, now: Instant) -> State:
         return state
     match component.process:
         case ProcessRunning(incarnation=incarnation) if incarnation == event.incarnation:
-            is_expected = (
-                component.flight is not None and component.flight.action == "stop" and not _failed(component)
-            )
-            return state.with_component(
-                gone(component, event.incarnation, event.exit, now, is_expected=is_expected)
-            )
+            is_ours = component.flight is not None and component.flight.action == "stop"
+            return state.with_component(gone(component, event.incarnation, event.exit, now, is_ours=is_ours))
         case ProcessAbsent(last=last) if component.flight is not None and component.flight.action == "start":
             if last == event.incarnation:
                 return state  # the life before the one being started
             # The end overtook the news of the start; `Finished` will name the same life and be believed less.
-            return state.with_component(
-                gone(component, event.incarnation, event.exit, now, is_expected=False)
-            )
+            return state.with_component(gone(component, event.incarnation, event.exit, now, is_ours=False))
         case _:
             return state
 
@@ -48,22 +43,28 @@ def gone(
     how: events.Exit | None,
     now: Instant,
     *,
-    is_expected: bool,
+    is_ours: bool,
 ) -> ComponentState:
-    """Return the component with its process proven absent: a dead process holds no role and answers no probe."""
+    """Return the component with its process proven absent: a dead process holds no role and answers no probe.
+
+    `is_ours`: we ended it, by plan, or because it failed; then its failure is the reason, not how it ended.
+    """
+    has_failed = component.status is Status.DOWN
+    process = ProcessAbsent(
+        now,
+        last,
+        how,
+        is_expected=is_ours and not has_failed,
+        ended_for=component.reason if is_ours and has_failed else "",
+    )
     return replace(
         component,
-        process=ProcessAbsent(now, last, how, is_expected),
+        process=process,
         probes={},
         role=Role.STANDBY,
         role_since=now,
         fence="",
     )
-
-
-def _failed(component: ComponentState) -> bool:
-    """Tell whether the stop that ended it was a consequence of a failure, not of a plan."""
-    return component.status.value == "down"
 
 
 def stopped(state: State, id_: ComponentId, incarnation: Incarnation, since: Instant | None) -> State:
@@ -75,6 +76,16 @@ def stopped(state: State, id_: ComponentId, incarnation: Incarnation, since: Ins
     if process.incarnation != incarnation or (process.stopped_since is None) == (since is None):
         return state
     return state.with_component(replace(component, process=replace(process, stopped_since=since)))
+
+
+def dying(state: State, event: events.ProcessDying) -> State:
+    """Take in that a process began to end. Its role stays until it is proven gone."""
+    component = state.components.get(event.component)
+    if component is None or not isinstance(component.process, ProcessRunning):
+        return state
+    if component.process.incarnation != event.incarnation or component.process.is_dying:
+        return state
+    return state.with_component(replace(component, process=replace(component.process, is_dying=True)))
 
 
 def probed(state: State, event: events.Probed) -> State:
@@ -159,10 +170,13 @@ def _survey_one(
                 how = events.Exit(
                     detail="it was gone when processes were surveyed; how it ended is not known"
                 )
-                return gone(component, process.incarnation, how, now, is_expected=False)
+                return gone(component, process.incarnation, how, now, is_ours=False)
             case ProcessUnknown():
-                return gone(component, None, None, now, is_expected=not component.has_been_up)
+                return gone(component, None, None, now, is_ours=not component.has_been_up)
     if isinstance(process, ProcessRunning) and process.incarnation == seen.incarnation:
+        if process.run_digest != seen.run_digest:  # the file changed while it was being started
+            process = replace(process, run_digest=seen.run_digest)
+            component = replace(component, process=process)
         if (process.stopped_since is not None) != seen.is_stopped:
             component = replace(
                 component, process=replace(process, stopped_since=now if seen.is_stopped else None)
@@ -174,7 +188,11 @@ def _survey_one(
 
 def _running(seen: events.ProcessSeen, now: Instant) -> ProcessRunning:
     return ProcessRunning(
-        seen.incarnation, now, now if seen.is_stopped else None, seen.run_digest, seen.adopted
+        seen.incarnation,
+        now,
+        stopped_since=now if seen.is_stopped else None,
+        run_digest=seen.run_digest,
+        adopted=seen.adopted,
     )
 
 

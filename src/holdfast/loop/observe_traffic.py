@@ -1,6 +1,7 @@
 """What the balancer does, read back from it. What differs from what it was told makes that unknown again."""
 
 from holdfast.model.events import MemberTraffic, TrafficLost, TrafficSeen
+from holdfast.model.ids import MemberName
 from holdfast.model.routing import Lane
 from holdfast.model.state import ServiceState, State
 from holdfast.model.value import replace
@@ -12,19 +13,21 @@ def seen(state: State, event: TrafficSeen) -> State:
     if service is None or service.flight is not None or service.routed_at > event.taken_at:
         return state
     after = replace(service, seen=event.members, seen_active=event.active)
-    if has_drifted(after):
+    if has_drifted(service, event.active, event.members):
         after = replace(after, routed=None)
     return state if after == service else state.with_service(after)
 
 
-def has_drifted(service: ServiceState) -> bool:
+def has_drifted(
+    service: ServiceState, active: MemberName | None, members: dict[MemberName, MemberTraffic]
+) -> bool:
     """Tell whether the balancer does other than it was told."""
     routed = service.routed
     if routed is None:
         return False
-    if routed.active is not None and service.seen_active != routed.active:
+    if routed.active is not None and active != routed.active:
         return True
-    return any(_differs(lane, service.seen.get(member)) for member, lane in routed.lanes.items())
+    return any(_differs(lane, members.get(member)) for member, lane in routed.lanes.items())
 
 
 def _differs(told: Lane, member: MemberTraffic | None) -> bool:

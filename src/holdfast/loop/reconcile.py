@@ -32,7 +32,7 @@ def reconcile(state: State, event: Event, now: Instant) -> tuple[State, tuple[De
     for name in scope:
         state, fresh = _turn(before, state, name, now)
         decisions += fresh
-    state, fresh, _ = commit(state, recover_orphans(state), now)
+    state, fresh, _ = commit(state, recover_orphans(state, now), now)
     return _concluded(state, scope, now), decisions + fresh
 
 

@@ -24,6 +24,7 @@ def revive(state: State, boot: str) -> State:
         },
         next_decision=state.next_decision,
         next_incident=state.next_incident,
+        retired=state.retired,
         boot=boot,
     )
 

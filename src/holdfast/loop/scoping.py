@@ -35,6 +35,7 @@ def _named(state: State, event: events.Event) -> ServiceName | None:
             | events.ProcessExited(component=component)
             | events.ProcessStopped(component=component)
             | events.ProcessContinued(component=component)
+            | events.ProcessDying(component=component)
             | events.DrainRequested(component=component)
         ):
             return service_of(component)

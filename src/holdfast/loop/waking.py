@@ -7,7 +7,8 @@ from holdfast.model.time import Instant
 
 def next_wake(state: State, now: Instant) -> Instant | None:
     """Return the next deadline, at the earliest `now`; None if only events can change anything."""
-    deadlines = [service.wake_at for service in state.services.values() if service.wake_at is not None]
+    named = (state.services[name] for name in state.policy.services)  # what is no longer named has no turns
+    deadlines = [service.wake_at for service in named if service.wake_at is not None]
     for subject in state.flights.values():
         flight = flight_of(state, subject)
         if flight is not None:

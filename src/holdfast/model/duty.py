@@ -8,6 +8,7 @@ from holdfast.model.state import (
     Pause,
     ProcessAbsent,
     ProcessRunning,
+    ProcessUnknown,
     Role,
     State,
     Status,
@@ -41,13 +42,44 @@ def may_run(component: ComponentState) -> bool:
 
 
 def is_frozen(component: ComponentState) -> bool:
-    """Tell whether the process was stopped by a signal and so does nothing at all."""
-    return isinstance(component.process, ProcessRunning) and component.process.stopped_since is not None
+    """Tell whether the process does nothing at all: it was stopped by a signal, or is ending."""
+    process = component.process
+    return isinstance(process, ProcessRunning) and (process.stopped_since is not None or process.is_dying)
 
 
 def has_role(component: ComponentState) -> bool:
     """Tell whether the component is primary, or may be."""
     return component.role in (Role.PRIMARY, Role.PROMOTING)
+
+
+def why_not_primary(component: ComponentState, now: Instant) -> str:
+    """Return why a running member cannot become primary now; empty if it can."""
+    if component.status is Status.DRAINING or component.drain is not None:
+        return "drained by an operator"
+    if component.status not in (Status.UP, Status.SUSPECT) or is_frozen(component):
+        return f"{component.status}, {component.reason}" if component.reason else str(component.status)
+    if component.held_until is not None and now < component.held_until:
+        return "held back because it flaps"
+    if restart_reason(component):
+        return "about to be restarted"
+    if component.fence:
+        return "about to be fenced"
+    if now < component.not_before:
+        return "its last promotion failed a moment ago"
+    return ""
+
+
+def others_holding(state: State, component: ComponentId) -> tuple[ComponentState, ...]:
+    """Return who else of its exclusive service may serve now, strays included: then `component` may not.
+
+    Of a singleton that is whoever may run; of a pair, whoever has or may have the role.
+    """
+    service = service_of(component)
+    others = [c for c in (*state.members(service), *state.strays(service)) if c.id != component]
+    policy = state.policy.services.get(service)
+    if policy is not None and policy.mode is Mode.SINGLETON:
+        return tuple(other for other in others if may_run(other))
+    return tuple(o for o in others if has_role(o) or isinstance(o.process, ProcessUnknown))
 
 
 def primary_of(state: State, service: ServiceName) -> ComponentState | None:

@@ -74,6 +74,13 @@ class ProcessContinued(Tagged, frozen=True):
     incarnation: Incarnation
 
 
+class ProcessDying(Tagged, frozen=True):
+    """A process began to end: it serves nothing any more, but it is not proven gone."""
+
+    component: ComponentId
+    incarnation: Incarnation
+
+
 class Probed(Tagged, frozen=True):
     """A probe was answered, or was not."""
 
@@ -194,6 +201,7 @@ Event: TypeAlias = (
     | ProcessExited
     | ProcessStopped
     | ProcessContinued
+    | ProcessDying
     | Probed
     | TrafficSeen
     | TrafficLost

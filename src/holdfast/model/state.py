@@ -54,7 +54,8 @@ class ProcessAbsent(Tagged, frozen=True):
     since: Instant
     last: Incarnation | None = None  # the life that ended
     exit: Exit | None = None  # None: it was never started, or nobody saw it end
-    is_expected: bool = True  # we stopped it, or never started it
+    is_expected: bool = True  # we stopped it by plan, or never started it
+    ended_for: str = ""  # it failed and was ended for this reason: how it ended says nothing then
 
 
 class ProcessRunning(Tagged, frozen=True):
@@ -63,6 +64,7 @@ class ProcessRunning(Tagged, frozen=True):
     incarnation: Incarnation
     since: Instant  # when it was started or first seen
     stopped_since: Instant | None = None  # stopped by a signal since then
+    is_dying: bool = False  # it is ending, though its memory is not freed and its ports are not closed yet
     run_digest: str = ""
     adopted: bool = False
 
@@ -190,6 +192,7 @@ class State(Value, frozen=True):
     salt: int = 0
     flights: dict[DecisionId, str] = {}  # the component or service whose flight it is
     looked_at: Instant = 0  # the last turn that went over everything
+    retired: dict[ServiceName, Epoch] = {}  # of services the file no longer names: if they return, they go on from here
 
     def with_component(self, component: ComponentState) -> "State":
         """Return the state with this component replaced."""
@@ -203,3 +206,12 @@ class State(Value, frozen=True):
         """Return the components of `service` that the policy names, in the file's order."""
         policy = self.policy.services.get(service)
         return tuple(map(self.components.__getitem__, policy.components)) if policy else ()
+
+    def strays(self, service: ServiceName) -> tuple[ComponentState, ...]:
+        """Return the components of `service` that the file no longer names but that may still be there."""
+        if len(self.components) == sum(len(entry.members) for entry in self.policy.services.values()):
+            return ()  # as nearly always: no more are known than are named
+        policy = self.policy.services.get(service)
+        named = frozenset(policy.components) if policy else frozenset()
+        start = f"{service}/"
+        return tuple(c for id_, c in self.components.items() if id_.startswith(start) and id_ not in named)

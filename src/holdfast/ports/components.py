@@ -33,8 +33,11 @@ class ComponentListener(Protocol):
     def on_exit(self, component: ComponentId, incarnation: Incarnation, how: Exit) -> None:
         """Learn that the process ended, whoever ended it."""
 
-    def on_stopped(self, component: ComponentId, incarnation: Incarnation, is_stopped: bool) -> None:  # noqa: FBT001
+    def on_stopped(self, component: ComponentId, incarnation: Incarnation, is_stopped: bool) -> None:  # noqa: FBT001 - a callback's only flag
         """Learn that it was stopped by a signal, or continued."""
+
+    def on_dying(self, component: ComponentId, incarnation: Incarnation) -> None:
+        """Learn that it began to end (PF_EXITING): a large process keeps its ports for 0.1 s per GiB yet."""
 
 
 class Components(Protocol):

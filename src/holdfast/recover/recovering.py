@@ -17,13 +17,14 @@ def recover(state: State, service: ServiceName, now: Instant) -> Wishes:
     return wishes
 
 
-def recover_orphans(state: State) -> Wishes:
+def recover_orphans(state: State, now: Instant) -> Wishes:
     """End the components that the file no longer names."""
     wishes = NOTHING
     for component in state.components.values():
         if component.id.partition("/")[0] in state.policy.services and _is_named(state, component):
             continue
-        if component.flight is None and isinstance(component.process, ProcessRunning):
+        is_due = component.flight is None and now >= component.not_before
+        if is_due and isinstance(component.process, ProcessRunning):
             wishes += stop_unwanted(state, component)
     return wishes
 

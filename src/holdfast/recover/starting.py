@@ -1,7 +1,7 @@
 """Starting what should run and does not: in the order of dependencies, with back-off, inside the budget."""
 
 from holdfast.model.decisions import Start
-from holdfast.model.duty import may_run, waits_for
+from holdfast.model.duty import others_holding, waits_for
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.state import ComponentState, ProcessAbsent, State
 from holdfast.model.time import Instant, show_duration
@@ -15,8 +15,8 @@ def start_absent(
     """Return the Start of a component that is proven absent, or what holds it back."""
     if state.surveyed_at == 0:
         return NOTHING  # nobody has looked yet what runs
-    if policy.mode is Mode.SINGLETON and (blocking := _others_running(state, component)):
-        why = f"{', '.join(blocking)} might still run, and never two may"
+    if policy.mode is Mode.SINGLETON and (blocking := others_holding(state, component.id)):
+        why = f"{', '.join(other.id for other in blocking)} might still run, and never two may"
         return withhold(component.id, "start", "never_two", why)
     missing = waits_for(state, policy.name)
     if missing:
@@ -60,8 +60,3 @@ def _start(state: State, policy: ServicePolicy, component: ComponentState, attem
     if policy.mode is Mode.SINGLETON:
         epoch += 1  # each life of a singleton is a new holder
     return Start(component.id, epoch, attempt, why)
-
-
-def _others_running(state: State, component: ComponentState) -> list[str]:
-    service = component.id.partition("/")[0]
-    return [other.id for other in state.members(service) if other.id != component.id and may_run(other)]

@@ -12,7 +12,7 @@ from holdfast.model.duty import (
     restart_reason,
     waits_for,
 )
-from holdfast.model.ids import service_of
+from holdfast.model.ids import ComponentId, service_of
 from holdfast.model.policy import Purpose, ServicePolicy
 from holdfast.model.state import ComponentState, ProcessRunning, State, Status
 from holdfast.model.time import Instant, show_duration
@@ -26,7 +26,7 @@ def stop_unwanted(state: State, component: ComponentState) -> Wishes:
         why = (
             "another member was chosen" if service in state.policy.services else "the file no longer names it"
         )
-        return wish(Stop(component.id, at_once=False, why=why))
+        return wish(Stop(component.id, at_once=bool(component.fence), why=why))
     policy = state.policy.services.get(service)
     if policy is not None and policy.is_builtin:
         before: tuple[str, ...] = tuple(name for name in state.policy.services if name != service)
@@ -42,10 +42,10 @@ def mend_running(
     state: State, policy: ServicePolicy, component: ComponentState, process: ProcessRunning, now: Instant
 ) -> Wishes:
     """Return what a running component needs: usually nothing."""
-    if component.fence:
-        return wish(Stop(component.id, at_once=True, why=component.fence))
     if now < component.not_before:
         return Wishes(wakes=(component.not_before,))
+    if component.fence:
+        return wish(Stop(component.id, at_once=True, why=component.fence))
     if process.stopped_since is not None:
         return _end_frozen(policy, component, process.stopped_since, now)
     if reason := restart_reason(component):
@@ -75,13 +75,9 @@ def _end_failing(state: State, policy: ServicePolicy, component: ComponentState)
     if missing:
         why = f"{', '.join(missing)} does not serve: restarting what depends on it would not help"
         return withhold(component.id, "restart", "dependency_down", why)
-    busy = [
-        other.id
-        for other in state.members(policy.name)
-        if other.id != component.id and _is_restarting(state, other)
-    ]
-    if busy:
-        why = f"{', '.join(busy)} is being restarted: one at a time, as its process still runs"
+    first = _goes_first(state, policy, component)
+    if first is not None:
+        why = f"{first} is being restarted: one at a time, as its process still runs"
         return withhold(component.id, "restart", "one_at_a_time", why)
     if has_role(component) and any(is_usable(m) for m in state.members(policy.name) if m.id != component.id):
         return NOTHING  # fail-over takes the role first
@@ -94,14 +90,25 @@ def _fails_to_live(state: State, component: ComponentState) -> bool:
     assert member is not None
     purposes = {probe.name: probe.purpose for probe in member.probes}
     failed = [purposes.get(name) for name, seen in component.probes.items() if seen.passed is False]
-    never_ready = component.reason.startswith("not ready")
+    never_ready = component.reason.startswith("not up ")
     return never_ready or any(purpose in (Purpose.LIVENESS, Purpose.STARTUP) for purpose in failed)
 
 
-def _is_restarting(state: State, component: ComponentState) -> bool:
-    if component.flight is not None and component.flight.action in ("start", "stop"):
-        return True
-    return is_wanted(state, component.id) and component.status is Status.UNKNOWN
+def _goes_first(state: State, policy: ServicePolicy, component: ComponentState) -> ComponentId | None:
+    """Return the member whose restart has to be over before this one's begins, if there is one.
+
+    So many probes failing at once may be the probe's fault; restarting all at once would make an outage of it.
+    """
+    for other in state.members(policy.name):
+        if other.id == component.id or not is_wanted(state, other.id):
+            continue
+        is_earlier = policy.components.index(other.id) < policy.components.index(component.id)
+        is_failing = other.status is Status.DOWN and isinstance(other.process, ProcessRunning)
+        is_starting = other.status is Status.UNKNOWN and may_run(other)
+        is_ending = other.flight is not None and other.flight.action == "stop"
+        if is_ending or is_starting or (is_earlier and is_failing and _fails_to_live(state, other)):
+            return other.id
+    return None
 
 
 def _restart_by_plan(

@@ -1,0 +1,206 @@
+"""What a new file would change, before anything changes: in the order in which it would happen.
+
+The same question the agent answers when it reads the file, asked by an operator who wants to know first. It is
+pure: two policies in, sentences out. What is secret in them (values of variables) is never in a sentence.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from holdfast.config.weaknesses import Weakness, weaknesses
+from holdfast.model.digests import run_digest
+from holdfast.model.ids import component_id
+from holdfast.model.policy import MemberPolicy, Mode, Policy, ProcessSpec, ServicePolicy
+from holdfast.model.value import Value
+
+# The fields that only a restart can change: those of `run_digest`.
+RESTART_FIELDS = ("command", "env", "user", "group", "directory")
+_ROUTE_FIELDS = ("host", "port", "traffic_weight")
+_KEYS = {  # fields of the model that are called otherwise in the file
+    "stop_signal": "stop.signal",
+    "stop_grace": "stop.grace",
+    "log_max_bytes": "log_max",
+    "restarts_max": "max",
+    "backoff_min": "backoff",
+    "hold_min": "hold",
+    "stats_listen": "stats",
+}
+
+
+class ChangeKind(StrEnum):
+    """What a change does."""
+
+    REMOVED = "removed"  # stopped, and forgotten
+    ADDED = "added"  # started
+    RESTARTED = "restarted"  # what runs is not what the file says now
+    REROUTED = "rerouted"  # the balancer's configuration changes; nothing is stopped
+    REPROBED = "reprobed"  # other questions, or other intervals
+    ADJUSTED = "adjusted"  # taken over as it is
+
+
+class Change(Value, frozen=True):
+    """One thing that would happen."""
+
+    kind: ChangeKind
+    subject: str  # a component, a service, `haproxy`, `control`, or the system's name
+    fields: tuple[str, ...]  # the keys that differ
+    text: str
+
+
+class Plan(Value, frozen=True):
+    """What would change, and what the new file leaves weak."""
+
+    changes: tuple[Change, ...]
+    weaknesses: tuple[Weakness, ...]
+
+
+def plan(old: Policy | None, new: Policy) -> Plan:
+    """Return what going from `old` to `new` would do; from None, everything is new."""
+    return Plan(tuple(_changes(old, new)), weaknesses(new))
+
+
+def _changes(old: Policy | None, new: Policy) -> Iterator[Change]:
+    before = (
+        {name: service for name, service in old.services.items() if not service.is_builtin} if old else {}
+    )
+    yield from _removed(before, new)
+    if old is not None:
+        yield from _whole(old, new)
+    asked_for = (service for service in new.services.values() if not service.is_builtin)
+    for service in asked_for:
+        yield from _service(before.get(service.name), service)
+
+
+def _removed(before: dict[str, ServicePolicy], new: Policy) -> Iterator[Change]:
+    # Dependents end before what they depend on: the reverse of the order in which they were started.
+    for service in reversed(before.values()):
+        kept = new.services.get(service.name)
+        for member in reversed(service.members):
+            if kept is None or kept.member(member.name) is None:
+                subject = component_id(service.name, member.name)
+                yield Change(
+                    ChangeKind.REMOVED, subject, (), f"{subject} is no longer in the file: it is stopped"
+                )
+
+
+def _whole(old: Policy, new: Policy) -> Iterator[Change]:
+    if old.system != new.system:
+        text = f"the system {old.system} is called {new.system} from now on"
+        yield Change(ChangeKind.ADJUSTED, new.system, ("system",), text)
+    if old.threshold != new.threshold:
+        yield Change(
+            ChangeKind.ADJUSTED,
+            new.system,
+            ("threshold",),
+            _from_to("threshold", old.threshold, new.threshold),
+        )
+    for name, was, now in (("haproxy", old.haproxy, new.haproxy), ("control", old.control, new.control)):
+        if differing := _differing(was, now):
+            kind = ChangeKind.REROUTED if name == "haproxy" else ChangeKind.ADJUSTED
+            yield Change(kind, name, differing, f"{name}: {_listed(differing)} changed")
+
+
+def _service(old: ServicePolicy | None, new: ServicePolicy) -> Iterator[Change]:
+    for index, member in enumerate(new.members):
+        was = old.member(member.name) if old else None
+        if was is None:
+            yield _added(new, member, index)
+        else:
+            yield from _member(
+                component_id(new.name, member.name), was, member, has_traffic=new.traffic is not None
+            )
+    if old is None:
+        if new.traffic is not None:
+            yield Change(ChangeKind.REROUTED, new.name, ("traffic",), _listening(new))
+        return
+    yield from _settings(old, new)
+
+
+def _added(service: ServicePolicy, member: MemberPolicy, index: int) -> Change:
+    subject = component_id(service.name, member.name)
+    after = f", after {' and '.join(service.depends_on)}" if service.depends_on else ""
+    if service.mode is Mode.SINGLETON and index > 0:
+        return Change(
+            ChangeKind.ADDED, subject, (), f"{subject} is new: it is started only if it has to take over"
+        )
+    return Change(ChangeKind.ADDED, subject, (), f"{subject} is new: it is started{after}")
+
+
+def _member(subject: str, old: MemberPolicy, new: MemberPolicy, *, has_traffic: bool) -> Iterator[Change]:
+    if run_digest(old.run) != run_digest(new.run):
+        fields = _run_fields(old.run, new.run)
+        yield Change(
+            ChangeKind.RESTARTED, subject, fields, f"{subject} is restarted: {_listed(fields)} changed"
+        )
+    if has_traffic and (fields := _differing(old, new, _ROUTE_FIELDS)):
+        yield Change(
+            ChangeKind.REROUTED,
+            subject,
+            fields,
+            f"{subject} gets its traffic anew: {_listed(fields)} changed",
+        )
+    if probes := _probes(old, new):
+        yield Change(
+            ChangeKind.REPROBED, subject, probes, f"{subject} is asked anew: {_listed(probes)} changed"
+        )
+    adjusted = tuple(f"run.{name}" for name in _differing(old.run, new.run) if name not in RESTART_FIELDS)
+    adjusted += _differing(old, new, ("weight",) if has_traffic else ("weight", *_ROUTE_FIELDS))
+    if adjusted:
+        text = f"{subject} goes on running: {_listed(adjusted)} changed"
+        yield Change(ChangeKind.ADJUSTED, subject, adjusted, text)
+
+
+def _settings(old: ServicePolicy, new: ServicePolicy) -> Iterator[Change]:
+    if old.traffic != new.traffic:
+        if new.traffic is None:
+            text = f"{new.name} gets no traffic through holdfast any more"
+        else:
+            text = _listening(new)
+        fields = _differing(old.traffic, new.traffic) if old.traffic and new.traffic else ()
+        yield Change(
+            ChangeKind.REROUTED, new.name, tuple(f"traffic.{name}" for name in fields) or ("traffic",), text
+        )
+    adjusted: tuple[str, ...] = _differing(
+        old, new, ("mode", "depends_on", "threshold", "weight", "failback", "panic_threshold")
+    )
+    adjusted += tuple(f"restart.{name}" for name in _differing(old.restart, new.restart))
+    adjusted += tuple(f"flapping.{name}" for name in _differing(old.flapping, new.flapping))
+    if adjusted:
+        mode = f" (mode: {old.mode} -> {new.mode})" if old.mode is not new.mode else ""
+        yield Change(
+            ChangeKind.ADJUSTED, new.name, adjusted, f"{new.name}: {_listed(adjusted)} changed{mode}"
+        )
+
+
+def _run_fields(old: ProcessSpec, new: ProcessSpec) -> tuple[str, ...]:
+    """Return what differs; variables by name, because their values may be secret."""
+    plain = _differing(old, new, tuple(name for name in RESTART_FIELDS if name != "env"))
+    names = sorted(old.env.keys() | new.env.keys())
+    return plain + tuple(f"env.{name}" for name in names if old.env.get(name) != new.env.get(name))
+
+
+def _probes(old: MemberPolicy, new: MemberPolicy) -> tuple[str, ...]:
+    was = {probe.name: probe for probe in old.probes}
+    now = {probe.name: probe for probe in new.probes}
+    names = list(dict.fromkeys((*was, *now)))
+    return tuple(f"probes.{name}" for name in names if was.get(name) != now.get(name))
+
+
+def _differing(old: object, new: object, names: Iterable[str] = ()) -> tuple[str, ...]:
+    fields = tuple(names) or tuple(getattr(new, "__struct_fields__", ()))
+    return tuple(_KEYS.get(name, name) for name in fields if getattr(old, name) != getattr(new, name))
+
+
+def _listening(service: ServicePolicy) -> str:
+    assert service.traffic is not None
+    return (
+        f"{service.name} listens for clients on {service.traffic.listen_host}:{service.traffic.listen_port}"
+    )
+
+
+def _from_to(name: str, old: object, new: object) -> str:
+    return f"{name}: {old} -> {new}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,193 @@
+"""One service with its members: templates filled in, what members inherit laid under what they say themselves."""
+
+import re
+from typing import Any
+
+from holdfast.config.addresses import CountingPort
+from holdfast.config.document import Mapping, Node, Place, Scalar, Sequence
+from holdfast.config.keys import Reading, key_place, read_table
+from holdfast.config.kinds import NAME_PATTERN, RefusedError, name_kind
+from holdfast.config.probes import PROBES
+from holdfast.config.problems import quote
+from holdfast.config.quantities import Whole
+from holdfast.config.scope import INVALID, Scope
+from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, Run, as_section
+from holdfast.model.ids import MemberName, ServiceName
+from holdfast.model.policy import MemberPolicy, Mode, ServicePolicy
+from holdfast.model.value import Value, replace
+
+_FIRST_PORT_TOO_HIGH = "counts up past 65535"
+
+
+class ServiceReading(Value, frozen=True):
+    """What was read of one service. Dependencies are checked even where the rest could not be used."""
+
+    name: ServiceName
+    depends_on: tuple[ServiceName, ...]
+    policy: ServicePolicy | None  # None: it has problems, and they have been noted
+
+
+class _Draft(Value, frozen=True):
+    """A member before it inherits from its service."""
+
+    name: MemberName
+    settings: Reading
+    port: int | None
+
+
+def read_service(name: ServiceName, node: Node, scope: Scope, system: str) -> ServiceReading:
+    """Read one service; note every problem in it."""
+    before = len(scope.problems)
+    reading = read_table(SERVICE, node, scope)
+    if reading is INVALID:
+        return ServiceReading(name, (), None)
+    drafts = _drafts(name, reading, scope)
+    mode = _mode(reading, drafts, scope)
+    members = tuple(_member(name, reading, draft, scope, system) for draft in drafts)
+    _check_traffic_has_ports(reading, drafts, scope)
+    depends_on: tuple[ServiceName, ...] = reading.values.get("depends_on", ())
+    if len(scope.problems) > before:
+        return ServiceReading(name, depends_on, None)
+    fields = reading.fields(
+        "depends_on", "restart", "flapping", "traffic", "threshold", "weight", "failback", "panic_threshold"
+    )
+    built = tuple(member for member in members if member is not None)
+    return ServiceReading(name, depends_on, ServicePolicy(name=name, mode=mode, members=built, **fields))
+
+
+def _mode(reading: Reading, drafts: tuple[_Draft, ...], scope: Scope) -> Mode:
+    mode: Mode = reading.values.get("mode", Mode.SINGLETON)
+    if "mode" not in reading.values and "mode" not in reading.invalid and len(drafts) > 1:
+        message = f"needs the key mode, because it has {len(drafts)} members"
+        hint = "write mode: active-active (all serve), active-standby (one serves) or singleton (one runs)"
+        scope.refuse_at(reading.place, message, hint)
+    return mode
+
+
+def _check_traffic_has_ports(reading: Reading, drafts: tuple[_Draft, ...], scope: Scope) -> None:
+    if "traffic" not in reading.values or "port" in reading.invalid:
+        return
+    without = [d.name for d in drafts if d.port is None and "port" not in d.settings.invalid]
+    if without:
+        hint = "write port: 8081 for one member, port: 8081+ for several"
+        scope.refuse_at(reading.key_places["traffic"], f"needs a port for {', '.join(without)}", hint)
+
+
+# --- members ------------------------------------------------------------------------------------------
+
+
+def _drafts(service: ServiceName, reading: Reading, scope: Scope) -> tuple[_Draft, ...]:
+    """Return the members; one stand-in where they cannot be read, so that the rest is looked at all the same."""
+    named = _named_members(service, reading, scope)
+    counting: CountingPort | None = reading.values.get("port")
+    drafts = []
+    for index, (name, node) in enumerate(named):
+        settings = read_table(MEMBER, node, scope)
+        if settings is INVALID:
+            settings = Reading(node.place, MEMBER, {}, frozenset({"port"}))
+        port = settings.values.get("port", counting.of(index) if counting else None)
+        if port is not None and port > 65535:
+            scope.refuse_at(reading.key_places["port"], f"{_FIRST_PORT_TOO_HIGH} for member {name}")
+            port = None
+        drafts.append(_Draft(name, settings, port))
+    return tuple(drafts)
+
+
+def _named_members(service: ServiceName, reading: Reading, scope: Scope) -> list[tuple[MemberName, Node]]:
+    """Return each member's name and settings, whichever way they are written."""
+    node: Node | None = reading.values.get("members")
+    empty = Scalar(Place(reading.place.path, reading.place.line, reading.place.column), "", "null")
+    stand_in: list[tuple[MemberName, Node]] = [(f"{service}-1", empty)]
+    match node:
+        case None:
+            return stand_in
+        case Mapping(entries=entries) if entries:
+            for name in entries:
+                if not re.fullmatch(NAME_PATTERN, name):
+                    message = f"{quote(name)} must be {name_kind().words}"
+                    scope.refuse_at(key_place(node, name), message)
+            return [
+                (name, entry) for name, entry in entries.items() if re.fullmatch(NAME_PATTERN, name)
+            ] or stand_in
+        case Sequence(items=items) if items:
+            return _listed(items, scope) or stand_in
+        case Scalar(tag="int"):
+            try:
+                count = Whole(1, MEMBERS_MAX).parse(node)
+            except RefusedError as refused:
+                scope.refuse(node, refused.message)
+                return stand_in
+            blank = replace(empty, place=node.place)
+            return [(f"{service}-{number}", blank) for number in range(1, count + 1)]
+        case _:
+            scope.refuse(node, f"must be {Members().words}")
+            return stand_in
+
+
+def _listed(items: tuple[Node, ...], scope: Scope) -> list[tuple[MemberName, Node]]:
+    found: dict[MemberName, Node] = {}
+    for item in items:
+        name = name_kind().read(item, scope)
+        if name is INVALID:
+            continue
+        if name in found:
+            scope.refuse(item, "is there twice", "remove one of them")
+        found[name] = Scalar(item.place, "", "null")
+    return list(found.items())
+
+
+def _member(
+    service: ServiceName, reading: Reading, draft: _Draft, scope: Scope, system: str
+) -> MemberPolicy | None:
+    settings = draft.settings
+    host = settings.values.get("host", reading.get("host"))
+    variables = {"host": host, "member": draft.name, "service": service, "system": system}
+    if draft.port is not None or "port" in reading.invalid | settings.invalid:
+        variables["port"] = str(draft.port or 1)  # a refused port is one problem, not one for each use
+    inner = replace(scope, variables=variables | settings.values.get("vars", {}))
+    probe_node = _laid_over(_part(reading, "probes"), _part(settings, "probes"), depth=1)
+    probe_node = _without(probe_node, _nulls(_part(settings, "probes")))
+    probes: Any = PROBES.read(probe_node, inner) if probe_node is not None else {}
+    run_node = _laid_over(_part(reading, "run", long=True), _part(settings, "run", long=True), depth=2)
+    if run_node is None:
+        scope.refuse_at(reading.place, f"needs the key run: {SERVICE.key('run').doc}", RUN.example)
+        return None
+    run = Run(RUN).read(run_node, inner)
+    if run is INVALID or probes is INVALID:
+        return None
+    fields = settings.fields("weight", "traffic_weight")
+    return MemberPolicy(draft.name, run, tuple(probes.values()), host, draft.port, **fields)
+
+
+def _part(reading: Reading, name: str, *, long: bool = False) -> Node | None:
+    node: Node | None = reading.values.get(name)
+    if node is None or (isinstance(node, Scalar) and node.is_null):
+        return None
+    return as_section(node) if long else node
+
+
+def _laid_over(base: Node | None, top: Node | None, *, depth: int) -> Node | None:
+    """Return `base` with `top` over it: mappings are merged `depth` levels deep, anything else is replaced."""
+    if base is None or top is None:
+        return top if base is None else base
+    if depth == 0 or not (isinstance(base, Mapping) and isinstance(top, Mapping)):
+        return top
+    entries = dict(base.entries)
+    for key, entry in top.entries.items():
+        merged = _laid_over(entries.get(key), entry, depth=depth - 1)
+        assert merged is not None
+        entries[key] = merged
+    return Mapping(base.place, entries, base.key_places | top.key_places)
+
+
+def _nulls(node: Node | None) -> frozenset[str]:
+    """Return the keys to which nothing was written."""
+    entries = node.entries.items() if isinstance(node, Mapping) else ()
+    return frozenset(key for key, entry in entries if isinstance(entry, Scalar) and entry.is_null)
+
+
+def _without(node: Node | None, names: frozenset[str]) -> Node | None:
+    if not isinstance(node, Mapping):
+        return node
+    kept = {key: entry for key, entry in node.entries.items() if key not in names}
+    return Mapping(node.place, kept, {key: node.key_places[key] for key in kept})
