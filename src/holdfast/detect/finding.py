@@ -9,7 +9,9 @@ from holdfast.model.time import Instant, show_duration
 
 
 def find(state: State, service: ServiceName, now: Instant) -> tuple[Finding, ...]:
-    """Return what is wrong with one service now."""
+    """Return what is wrong with one service now; nothing while everything is being stopped."""
+    if state.is_going_down:
+        return ()
     members = state.members(service)
     found = [_down(component) for component in members if _is_down(state, component)]
     found += [
@@ -54,7 +56,7 @@ def _below_threshold(state: State, service: ServiceName, *, has_failed: bool) ->
     # A service that is merely starting is not ill: only a member that failed makes low health a finding.
     policy = state.policy.services[service]
     entry = state.services[service]
-    if state.is_going_down or entry.health > policy.threshold:
+    if entry.health > policy.threshold:
         return None
     is_degraded = entry.has_served and all(
         member.status in (Status.UP, Status.SUSPECT)

@@ -43,11 +43,19 @@ def judge(state: State, component: ComponentState, now: Instant) -> Judgement:
         case ProcessRunning() as process:
             if not wanted:
                 return Judgement(Status.STOPPED, "is being stopped")
+            if process.is_dying and is_ended_by_plan(component):
+                return Judgement(Status.UNKNOWN, "is being ended by plan")
             if process.is_dying:
                 return Judgement(Status.DOWN, "its process is ending")
             if process.stopped_since is not None:
                 return Judgement(Status.DOWN, "stopped by a signal: it runs but does nothing")
             return _judge_running(state, component, process, now)
+
+
+def is_ended_by_plan(component: ComponentState) -> bool:
+    """Tell whether it is being stopped though nothing was wrong with it."""
+    is_stopping = component.flight is not None and component.flight.action == "stop"
+    return is_stopping and component.status is not Status.DOWN
 
 
 def _judge_absent(component: ComponentState, process: ProcessAbsent, *, wanted: bool) -> Judgement:

@@ -139,12 +139,19 @@ def _diagnosed(
         if (component, str(cause.code)) in codes:
             continue
         entries.append(Entry(now, Stage.DIAGNOSED, component, f"{cause.code}: {cause.text}"))
-        is_better = incident.cause is None or (
-            name == incident.service and incident.cause.code in (CauseCode.UNKNOWN, CauseCode.DEPENDENCY_DOWN)
-        )
-        if is_better or cause.code is CauseCode.RESTART_BUDGET_SPENT:
+        if _says_more(incident, name, cause):
             incident = replace(incident, cause=cause, diagnosed_at=incident.diagnosed_at or now)
     return incident
+
+
+def _says_more(incident: Incident, name: ServiceName, cause: Cause) -> bool:
+    """Tell whether `cause` explains the incident better than the one named so far."""
+    if incident.cause is None:
+        return True
+    if cause.code is CauseCode.RESTART_BUDGET_SPENT:
+        # A change that broke it is the reason; that restarts do not help is its consequence.
+        return incident.cause.code is not CauseCode.CONFIGURATION_CHANGED
+    return name == incident.service and incident.cause.code in (CauseCode.UNKNOWN, CauseCode.DEPENDENCY_DOWN)
 
 
 def _say(decision: Decision) -> str:
@@ -229,6 +236,19 @@ def _closed(state: State, incident: Incident, now: Instant) -> State:
     for name in names:
         state = state.with_service(replace(state.services[name], incident=None))
     return replace(state, incidents=_pruned({**state.incidents, incident.id: closed}))
+
+
+def abandoned(state: State, now: Instant) -> State:
+    """Close the open incidents to which no service belongs any more: the file no longer names what failed."""
+    named = {service.incident for service in state.services.values()}
+    incidents = dict(state.incidents)
+    for incident in state.incidents.values():
+        if incident.is_open and incident.id not in named:
+            entry = Entry(now, Stage.RECOVERED, incident.service, "the file no longer names it")
+            incidents[incident.id] = replace(
+                incident, closed_at=now, timeline=_bounded((*incident.timeline, entry))
+            )
+    return replace(state, incidents=_pruned(incidents))
 
 
 def _is_calm(state: State, name: ServiceName, now: Instant) -> bool:

@@ -68,6 +68,8 @@ def _note_component(
     status, reason = judgement.status, judgement.reason
     if component.held_until is not None and now >= component.held_until and status is Status.UP:
         component = replace(component, held_until=None)
+    if component.gave_up_at is not None and _deserves_trust(policy.restart, component, status, now):
+        component = replace(component, gave_up_at=None)
     if status is component.status:
         return component if reason == component.reason else replace(component, reason=reason)
     if status is Status.DOWN and component.status is not Status.DOWN:
@@ -85,6 +87,16 @@ def _note_component(
     )
 
 
+def _deserves_trust(
+    rules: RestartPolicy, component: ComponentState, status: Status, now: Instant
+) -> bool:
+    """Tell whether what was given up is over: it is stable again, or it has rested while another one serves."""
+    assert component.gave_up_at is not None
+    if status is Status.STOPPED:
+        return now - component.gave_up_at >= rules.retry_after
+    return status is component.status is Status.UP and now - component.status_since >= rules.stable_after
+
+
 def _fallen(state: State, policy: ServicePolicy, component: ComponentState, now: Instant) -> ComponentState:
     was_usable = is_usable(component)
     if was_usable and now - component.status_since >= policy.restart.stable_after:
@@ -99,7 +111,7 @@ def _flapped(rules: FlapPolicy, component: ComponentState, now: Instant) -> Comp
     fell_at = (*(at for at in component.fell_at if now - at < rules.window), now)
     if len(fell_at) <= rules.falls_max:
         return replace(component, fell_at=fell_at)
-    is_calm = component.held_until is None and not component.holds
+    is_calm = component.held_until is None and now - component.status_since >= rules.window
     holds = 0 if is_calm else component.holds
     hold = min(rules.hold_min << min(holds, 30), rules.hold_max)
     return replace(component, fell_at=(), held_until=now + hold, holds=holds + 1)

@@ -20,8 +20,7 @@ def changed(state: State, event: PolicyChanged, now: Instant) -> State:
             components[id_] = _component(state, id_, event.run_digests.get(id_, ""), now)
     services = {name: _service(state, event.policy, name) for name in event.policy.services}
     for name, entry in state.services.items():
-        if name not in services and any(id_.partition("/")[0] == name for id_ in components):
-            services[name] = entry
+        services.setdefault(name, entry)  # housekeeping lets go of it once nothing of it is left
     return replace(state, policy=event.policy, components=components, services=services)
 
 

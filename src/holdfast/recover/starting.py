@@ -25,7 +25,7 @@ def start_absent(
     if now < component.not_before:
         return Wishes(wakes=(component.not_before,))
     if process.is_expected or component.excused:
-        return wish(_start(state, policy, component, 0, "it should run and does not"))
+        return wish(_start(state, policy, component, 0, component.must_restart or "it should run and does not"))
     return _restart(state, policy, component, process, now)
 
 

@@ -11,6 +11,7 @@ from holdfast.model.duty import (
     next_to_restart,
     restart_reason,
     waits_for,
+    why_not_primary,
 )
 from holdfast.model.ids import ComponentId, service_of
 from holdfast.model.policy import Purpose, ServicePolicy
@@ -51,7 +52,7 @@ def mend_running(
     if reason := restart_reason(component):
         return _restart_by_plan(state, policy, component, reason, now)
     if component.status is Status.DOWN:
-        return _end_failing(state, policy, component)
+        return _end_failing(state, policy, component, now)
     return NOTHING
 
 
@@ -65,7 +66,7 @@ def _end_frozen(policy: ServicePolicy, component: ComponentState, since: Instant
     return wish(Stop(component.id, at_once=True, why=why))
 
 
-def _end_failing(state: State, policy: ServicePolicy, component: ComponentState) -> Wishes:
+def _end_failing(state: State, policy: ServicePolicy, component: ComponentState, now: Instant) -> Wishes:
     if not _fails_to_live(state, component):
         why = (
             f"{component.reason}: only its readiness fails, so traffic leaves and the process is left running"
@@ -79,7 +80,8 @@ def _end_failing(state: State, policy: ServicePolicy, component: ComponentState)
     if first is not None:
         why = f"{first} is being restarted: one at a time, as its process still runs"
         return withhold(component.id, "restart", "one_at_a_time", why)
-    if has_role(component) and any(is_usable(m) for m in state.members(policy.name) if m.id != component.id):
+    others = (m for m in state.members(policy.name) if m.id != component.id)
+    if has_role(component) and not all(why_not_primary(other, now) for other in others):
         return NOTHING  # fail-over takes the role first
     return wish(Stop(component.id, at_once=False, why=component.reason))
 
