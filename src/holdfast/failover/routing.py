@@ -48,7 +48,7 @@ def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[R
     kept = NOTHING
     if active is not None and lanes.get(active) is Lane.DOWN and Lane.IN not in lanes.values():
         current = next(member for member in members if member_of(member.id) == active)
-        if _is_only_doubted(current) and _exclusive_lane(state, policy, current, now, is_active=True) is Lane.DOWN:
+        if _is_only_doubted(current) and _may_be_reached(policy, current):
             lanes[active] = Lane.IN
             kept = withhold(
                 current.id, "route away", "last_member", f"{current.reason}; but no other member can serve"
@@ -93,10 +93,15 @@ def _exclusive_lane(
         return lane
     # A warm standby stays open, so that HAProxy alone can fall back to it if holdfast is dead. One that has
     # to be promoted first must not be reached before that, nor after it lost the role.
-    needs_role = policy.mode is Mode.ACTIVE_STANDBY and any(m.run.promote for m in policy.members)
-    if needs_role:
-        return lane if member.role is Role.PRIMARY else Lane.OUT
-    return lane if is_active or policy.mode is Mode.ACTIVE_STANDBY else Lane.OUT
+    if policy.mode is Mode.SINGLETON:
+        return lane if is_active else Lane.OUT
+    return lane if _may_be_reached(policy, member) else Lane.OUT
+
+
+def _may_be_reached(policy: ServicePolicy, member: ComponentState) -> bool:
+    """Tell whether the member may have traffic in its present role."""
+    has_hook = any(other.run.promote for other in policy.members)
+    return policy.mode is not Mode.ACTIVE_STANDBY or not has_hook or member.role is Role.PRIMARY
 
 
 def _lane(state: State, member: ComponentState, now: Instant) -> Lane:

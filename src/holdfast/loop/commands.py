@@ -5,7 +5,7 @@ from typing import assert_never
 from holdfast.failover import candidates
 from holdfast.loop.observe_operator import best_target
 from holdfast.model import events
-from holdfast.model.duty import is_usable, pause_of, why_not_primary
+from holdfast.model.duty import is_usable, member_policy, pause_of, why_not_primary
 from holdfast.model.ids import component_id, member_of, service_of
 from holdfast.model.policy import Mode
 from holdfast.model.state import State
@@ -96,7 +96,7 @@ def _unknown_service(state: State, name: str) -> tuple[str, ...]:
 
 
 def _unknown_target(state: State, target: str) -> tuple[str, ...]:
-    if target in state.policy.services or target in state.components:
+    if target in state.policy.services or ("/" in target and member_policy(state, target) is not None):
         return ()
     if "/" in target and service_of(target) in state.policy.services:
         names = ", ".join(state.policy.services[service_of(target)].components)

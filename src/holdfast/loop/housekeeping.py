@@ -34,6 +34,6 @@ def _retired(state: State, names: AbstractSet[ServiceName], now: Instant) -> Sta
         state,
         services={name: service for name, service in state.services.items() if name not in names},
         withheld={name: held for name, held in state.withheld.items() if name not in names},
-        retired={**state.retired, **epochs},
+        epoch_floors={**state.epoch_floors, **epochs},
     )
     return chronicle.abandoned(state, now)

@@ -8,7 +8,14 @@ Events may come late, twice or never. What makes each safe to take in again:
 
 from typing import assert_never
 
-from holdfast.loop import observe_finished, observe_operator, observe_policy, observe_process, observe_traffic
+from holdfast.loop import (
+    observe_finished,
+    observe_operator,
+    observe_policy,
+    observe_process,
+    observe_traffic,
+    reviving,
+)
 from holdfast.model import events
 from holdfast.model.state import ProcessUnknown, State
 from holdfast.model.time import Instant
@@ -56,13 +63,24 @@ def observe(state: State, event: events.Event, now: Instant) -> State:  # noqa: 
 
 
 def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> State:
-    """Doubt everything that may have changed while nobody looked; keep what was promised."""
+    """Doubt everything that may have changed while nobody looked; keep what was promised.
+
+    Reviving belongs to the event, so that a journal with several agents in it replays as it was decided.
+    """
+    state = reviving.revive(state, event.boot)
     components = {
         id_: replace(component, process=ProcessUnknown(now), flight=None)
         for id_, component in state.components.items()
     }
     services = {
-        name: replace(service, flight=None, routing=None, routed=None, seen={})
+        name: replace(
+            service,
+            flight=None,
+            routing=None,
+            routed=None,
+            seen={},
+            epoch=max(service.epoch, event.epoch_floors.get(name, 0)),
+        )
         for name, service in state.services.items()
     }
     return replace(
@@ -70,6 +88,7 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
         components=components,
         services=services,
         flights={},
+        epoch_floors={**state.epoch_floors, **event.epoch_floors},
         surveyed_at=0,
         boot=event.boot,
         wall_offset=event.wall_offset,

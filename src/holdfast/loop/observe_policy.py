@@ -39,7 +39,7 @@ def _component(state: State, id_: ComponentId, digest: str, now: Instant) -> Com
 def _service(state: State, policy: Policy, name: ServiceName) -> ServiceState:
     known = state.services.get(name)
     if known is None:
-        return ServiceState(name, epoch=state.retired.get(name, 0))
+        return ServiceState(name, epoch=state.epoch_floors.get(name, 0))
     if known.assigned is not None and policy.services[name].member(known.assigned) is None:
         return replace(known, assigned=None, switchover=None)
     return known

@@ -22,9 +22,9 @@ def revive(state: State, boot: str) -> State:
             name: ServiceState(name, epoch=service.epoch, assigned=service.assigned)
             for name, service in state.services.items()
         },
+        epoch_floors=state.epoch_floors,
         next_decision=state.next_decision,
         next_incident=state.next_incident,
-        retired=state.retired,
         boot=boot,
     )
 

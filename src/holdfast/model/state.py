@@ -190,9 +190,9 @@ class State(Value, frozen=True):
     boot: str = ""
     wall_offset: Duration = 0
     salt: int = 0
+    epoch_floors: dict[ServiceName, Epoch] = {}  # for services that come (back) into the file: never reuse one
     flights: dict[DecisionId, str] = {}  # the component or service whose flight it is
     looked_at: Instant = 0  # the last turn that went over everything
-    retired: dict[ServiceName, Epoch] = {}  # of services the file no longer names: if they return, they go on from here
 
     def with_component(self, component: ComponentState) -> "State":
         """Return the state with this component replaced."""

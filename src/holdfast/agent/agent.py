@@ -1,0 +1,256 @@
+"""The agent: everything wired together, from the first look to the orderly leave.
+
+Whatever way it ends, what it manages goes on running: the components are not its children in any way that matters, and
+the balancer fails over by its own checks. Only `down` stops them.
+"""
+
+import asyncio
+import gc
+import os
+import random
+import secrets
+import signal
+import traceback
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from holdfast import __version__
+from holdfast.agent import clock, status
+from holdfast.agent.answering import Answering
+from holdfast.agent.asking import Asking
+from holdfast.agent.carrying_out import CarryingOut
+from holdfast.agent.changes import Changes
+from holdfast.agent.control import Control
+from holdfast.agent.directory import StateDirectory
+from holdfast.agent.epochs import EpochBook
+from holdfast.agent.history import JournalHistory
+from holdfast.agent.log import Level, Line, Log
+from holdfast.agent.notify import Notifier
+from holdfast.agent.peers import group_number
+from holdfast.agent.recalling import recall
+from holdfast.agent.reloading import Reloading
+from holdfast.agent.surveying import Surveying
+from holdfast.agent.telling import lines_of
+from holdfast.agent.turning import TICK_EVERY, Turned, Turning
+from holdfast.components.local import LocalProcesses
+from holdfast.journal import SqliteJournal
+from holdfast.loop.reviving import is_emptied
+from holdfast.model.events import AgentStarted, Ending, Probed
+from holdfast.model.ids import ComponentId, Incarnation
+from holdfast.model.observation import Observation
+from holdfast.model.policy import Policy
+from holdfast.model.time import SECOND
+from holdfast.probing import ProbeEngine
+from holdfast.traffic.haproxy import HaproxyTraffic
+
+JOURNAL = "journal.sqlite"
+EPOCHS = "epochs.json"
+_LEAVE_WITHIN_S = 2.0  # for what is being carried out when the agent leaves
+_CONFIGURE_EVERY_S = 5.0  # while the balancer does not take the configuration that we started with
+
+
+class Agent:
+    """One agent on one state directory. Made on the event loop, run once."""
+
+    def __init__(
+        self, file: Path, directory: StateDirectory, policy: Policy, log: Log, notifier: Notifier
+    ) -> None:
+        self._file = file
+        self._directory = directory
+        self._policy = policy
+        self._log = log
+        self._notifier = notifier
+        self._started_at = clock.now()
+        self._alive_at = 0
+        self._balancer_problem = ""
+        self._warned = 0
+        self._told_status = ""
+        self._leave = asyncio.Event()
+        self._exit_code = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+        path = directory.path
+        self._epochs = epochs = EpochBook(path / EPOCHS)
+        self._journal = SqliteJournal(path / JOURNAL, wall=clock.wall)
+        self._boot = clock.boot_id()
+        self._turning = Turning(
+            recall(self._journal, policy.system, self._boot, self._say),
+            self._journal,
+            wake_every=min(TICK_EVERY, notifier.alive_every or TICK_EVERY),
+        )
+        self._components = LocalProcesses(path)
+        self._probing = ProbeEngine(random.Random(secrets.randbits(64)))  # noqa: S311 - jitter, no secret
+        self._traffic = HaproxyTraffic(path)
+        put = self._turning.put
+        self._surveying = Surveying(self._components, self._traffic, put, self._say)
+        self._carrying_out = CarryingOut(self._components, self._traffic, epochs, put, self._say)
+        self._changes = Changes()
+        self._reloading = Reloading(
+            file, path, self._turning, self._traffic, say=self._say, notifier=notifier
+        )
+        history = JournalHistory(path / JOURNAL, self._journal.flush)
+        answering = Answering(self._turning, self._changes, history, self.status, self._reloading.reload)
+        self._control = Control(answering, lambda: self._turning.state.policy.control.group, self._say)
+        self._follow()
+
+    def status(self) -> status.AgentStatus:
+        """Return how the agent itself is."""
+        problems = (self._reloading.problem, self._balancer_problem, self._journal.problem or "")
+        return status.AgentStatus(
+            pid=os.getpid(),
+            version=__version__,
+            uptime_s=round((clock.now() - self._started_at) / SECOND, 3),
+            file=str(self._file),
+            directory=str(self._directory.path),
+            revision=self._turning.state.policy.revision,
+            problem="; ".join(problem for problem in problems if problem),
+        )
+
+    async def run(self) -> int:
+        """Run until told to leave; return the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_fault)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
+        try:
+            await self._begin()
+            await self._leave.wait()
+        finally:
+            await self._end()
+        return self._exit_code
+
+    async def _begin(self) -> None:
+        turning = self._turning
+        self._surveying.watch()
+        self._probing.watch(self._on_observation)
+        salt, floors = secrets.randbits(32), self._epochs.floors()
+        turning.turn(AgentStarted(self._boot, __version__, clock.wall_offset(), salt, floors))
+        result = await self._reloading.put_in_force(self._policy)
+        if result.ending is not Ending.DONE:
+            # Better to look after everything but the balancer than after nothing.
+            self._trouble_with_balancer(result.error)
+            self._reloading.tell_core(self._policy)
+            self._keep(self._keep_configuring(), "configuring")
+        self._keep(turning.run(), "turning")
+        await self._control.open(self._directory.socket)
+        self._admit()
+        self._reloading.when_done = self._admit
+        await self._surveying.survey()
+        if self._has_balancer():
+            await self._surveying.look()
+        self._keep(self._surveying.keep_surveying(), "surveying")
+        self._keep(self._surveying.keep_looking(self._has_balancer), "looking")
+        # What was made until now lives as long as the agent: the collector need not go through it again.
+        gc.collect()
+        gc.freeze()
+        self._notifier.ready()
+
+    async def _end(self) -> None:
+        self._notifier.stopping()
+        is_down = is_emptied(self._turning.state)
+        text = (
+            "everything is stopped"
+            if is_down
+            else "the components and HAProxy go on running; `holdfast down` would have stopped them"
+        )
+        self._say(Line(Level.INFO, "agent", "leaving", text))
+        await self._control.close()
+        await self._carrying_out.close(_LEAVE_WITHIN_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not is_down:
+            await self._traffic.release()
+        await self._probing.close()
+        await self._traffic.close()
+        await self._components.close()
+        await asyncio.to_thread(self._journal.close)
+
+    def _follow(self) -> None:
+        turning = self._turning
+        turning.follow(self._tell)
+        turning.follow(self._carrying_out)
+        turning.follow(Asking(self._probing))
+        turning.follow(self._changes)
+        turning.follow(self._leave_when_down)
+        turning.when_idle(self._on_idle)
+
+    def _tell(self, turned: Turned) -> None:
+        self._log.say(turned.at, *lines_of(turned))
+
+    def _say(self, line: Line) -> None:
+        self._log.say(clock.now(), line)
+
+    def _leave_when_down(self, turned: Turned) -> None:
+        if turned.after.is_going_down and is_emptied(turned.after):
+            self._leave.set()
+
+    def _on_observation(
+        self, component: ComponentId, probe: str, incarnation: Incarnation, observation: Observation
+    ) -> None:
+        self._turning.put(Probed(component, probe, incarnation, observation))
+
+    def _on_idle(self) -> None:
+        now = clock.now()
+        every = self._notifier.alive_every
+        if every is not None and now - self._alive_at >= every:
+            self._notifier.alive()
+            self._alive_at = now
+        if (line := status.one_line(self._turning.state)) != self._told_status:
+            self._notifier.status(line)
+            self._told_status = line
+        for warning in self._journal.warnings[self._warned :]:
+            self._say(Line(Level.WARN, "journal", "warning", warning))
+        self._warned = len(self._journal.warnings)
+
+    def _admit(self) -> None:
+        """Let in who the policy says."""
+        name = self._turning.state.policy.control.group
+        self._directory.admit(group_number(name) if name else None)
+        if problem := self._control.admit():
+            self._say(Line(Level.WARN, "control", "warning", problem))
+
+    def _reload_by_signal(self) -> None:
+        self._keep(self._reload_once(), "reload")
+
+    async def _reload_once(self) -> None:
+        await self._reloading.reload("SIGHUP")
+
+    def _has_balancer(self) -> bool:
+        return any(service.traffic is not None for service in self._turning.state.policy.services.values())
+
+    async def _keep_configuring(self) -> None:
+        while self._balancer_problem:
+            await asyncio.sleep(_CONFIGURE_EVERY_S)
+            result = await self._traffic.configure(self._turning.state.policy)
+            if result.ending is Ending.DONE:
+                self._balancer_problem = ""
+                self._say(Line(Level.INFO, "agent", "balancer", "its configuration is in force now"))
+            elif result.error != self._balancer_problem:
+                self._trouble_with_balancer(result.error)
+
+    def _trouble_with_balancer(self, error: str) -> None:
+        self._balancer_problem = error
+        self._say(Line(Level.ERROR, "agent", "balancer", f"its configuration is not in force: {error}"))
+
+    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        task.add_done_callback(self._on_end_of_task)
+
+    def _on_end_of_task(self, task: asyncio.Task[None]) -> None:
+        """A part of the agent ended by an exception: ours is the fault, and half an agent is worse than none."""
+        self._tasks.remove(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        trace = " | ".join(traceback.format_exception(error))
+        self._say(Line(Level.ERROR, "agent", "fault", f"{task.get_name()} ended: {trace}"))
+        self._exit_code = 1
+        self._leave.set()
+
+    def _on_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        trace = " | ".join(traceback.format_exception(error)) if error else ""
+        self._say(Line(Level.ERROR, "agent", "fault", f"{context.get('message', '')} {trace}"))

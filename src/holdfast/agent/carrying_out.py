@@ -1,0 +1,139 @@
+"""Carrying out: each decision becomes one call of an adapter, in a task of its own, and ends as one `Finished`.
+
+What the world does wrong comes back as a Result. An exception from an adapter is a fault of ours: it is logged with
+its trace and the decision ends as UNKNOWN, so the core looks at the world again instead of believing anything.
+
+The core never has two decisions about one subject under way. When a second one comes, it gave the first one up:
+that one is cancelled and waited for, so that two calls about one component never overlap.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from typing import assert_never
+
+from holdfast.agent.epochs import EpochBook
+from holdfast.agent.log import Level, Line
+from holdfast.agent.turning import Turned
+from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop, name_of, subject_of
+from holdfast.model.events import Ending, Event, Finished
+from holdfast.model.ids import ComponentId, Epoch, component_id, service_of
+from holdfast.model.policy import Mode, Policy, ProcessSpec
+from holdfast.ports.components import Components, Result
+from holdfast.ports.traffic import Traffic
+
+Say = Callable[[Line], None]
+Put = Callable[[Event], None]
+
+
+class CarryingOut:
+    """What is being carried out, by subject."""
+
+    def __init__(
+        self, components: Components, traffic: Traffic, epochs: EpochBook, put: Put, say: Say
+    ) -> None:
+        self._components = components
+        self._traffic = traffic
+        self._epochs = epochs
+        self._put = put
+        self._say = say
+        self._specs: dict[
+            ComponentId, ProcessSpec
+        ] = {}  # those the file no longer names stay: they must be stopped
+        self._modes: dict[str, Mode] = {}
+        self._known: Policy | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._book = asyncio.Lock()
+
+    def __call__(self, turned: Turned) -> None:
+        """Begin what this turn decided."""
+        self._learn(turned.after.policy)
+        for decision in turned.decisions:
+            subject = subject_of(decision)
+            task = asyncio.create_task(
+                self._end(decision, self._tasks.get(subject)), name=f"{name_of(decision)} {subject}"
+            )
+            self._tasks[subject] = task
+            task.add_done_callback(self._forget)
+
+    async def close(self, within_s: float) -> None:
+        """Let what is under way end, for a bounded time; then let go of it."""
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=within_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _end(self, decision: Decision, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None and not earlier.done():
+            earlier.cancel()
+            await asyncio.wait([earlier])
+        try:
+            result = await self._call(decision)
+        except asyncio.CancelledError:
+            self._put(Finished(decision.id, Ending.UNKNOWN, "given up for a later decision"))
+            raise
+        except Exception as error:  # noqa: BLE001 - the fault is ours, and one component's must not end the others
+            trace = " | ".join(traceback.format_exception(error)).replace("\n", " ")
+            self._say(Line(Level.ERROR, subject_of(decision), "fault", f"in {name_of(decision)}: {trace}"))
+            result = Result(Ending.UNKNOWN, f"fault in holdfast: {error!r}")
+        self._put(Finished(decision.id, result.ending, result.error, result.incarnation, result.exit))
+
+    async def _call(self, decision: Decision) -> Result:
+        match decision:
+            case Start(component=component, epoch=epoch):
+                if (refusal := await self._cover(component, epoch)) is not None:
+                    return refusal
+                return await self._components.start(
+                    component, self._spec(component), epoch, is_primary=self._starts_as_primary(component)
+                )
+            case Stop(component=component, at_once=at_once):
+                return await self._components.stop(component, self._spec(component), at_once=at_once)
+            case Promote(component=component, epoch=epoch):
+                if (refusal := await self._cover(component, epoch)) is not None:
+                    return refusal
+                return await self._components.promote(component, self._spec(component), epoch)
+            case Demote(component=component):
+                return await self._components.demote(component, self._spec(component))
+            case Route(service=service, routing=routing):
+                return await self._traffic.route(service, routing)
+            case _:
+                assert_never(decision)
+
+    async def _cover(self, component: ComponentId, epoch: Epoch) -> Result | None:
+        """Make sure on disk that `epoch` is never given out again; otherwise say why it must not be used."""
+        service = service_of(component)
+        async with self._book:
+            if self._epochs.covers(service, epoch):
+                return None
+            try:
+                await asyncio.to_thread(self._epochs.raise_to, service, epoch)
+            except OSError as error:
+                return Result(
+                    Ending.FAILED, f"epoch {epoch} cannot be put on disk, so it must not be used: {error}"
+                )
+        return None
+
+    def _learn(self, policy: Policy) -> None:
+        if policy is self._known:
+            return
+        self._known = policy
+        for name, service in policy.services.items():
+            self._modes[name] = service.mode
+            for member in service.members:
+                self._specs[component_id(name, member.name)] = member.run
+
+    def _spec(self, component: ComponentId) -> ProcessSpec:
+        # Found by a survey, but in no file that this agent has seen: it can be stopped with the defaults.
+        return self._specs.get(component) or ProcessSpec(command=())
+
+    def _starts_as_primary(self, component: ComponentId) -> bool:
+        # A singleton's one process serves from its first moment; everywhere else the role is given by Promote.
+        return self._modes.get(service_of(component)) is Mode.SINGLETON
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        for subject, known in list(self._tasks.items()):
+            if known is task:
+                del self._tasks[subject]

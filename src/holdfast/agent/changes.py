@@ -1,0 +1,26 @@
+"""Changes: lets any number of tasks wait for the next turn that changed something."""
+
+import asyncio
+
+from holdfast.agent.turning import Turned
+
+
+class Changes:
+    """A bell that rings once per change, and that nobody has to answer."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def __call__(self, turned: Turned) -> None:
+        """Follow one turn."""
+        if turned.before is not turned.after:
+            self.ring()
+
+    def ring(self) -> None:
+        """Wake everyone who waits."""
+        rung, self._next = self._next, asyncio.Event()
+        rung.set()
+
+    async def next(self) -> None:
+        """Wait for the next change."""
+        await self._next.wait()

@@ -1,0 +1,112 @@
+"""Reloading: the operator's file is read again while everything runs.
+
+It is all or nothing. The file is read and checked, the balancer takes the new configuration over, and only then does
+the core learn of it. Whatever fails on the way leaves the old one in force, and says so.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.agent.log import Level, Line
+from holdfast.agent.notify import Notifier
+from holdfast.agent.protocol import ErrorKind, Failure
+from holdfast.agent.turning import Turning
+from holdfast.config import ConfigError, load
+from holdfast.model.digests import run_digest
+from holdfast.model.events import Ending, PolicyChanged
+from holdfast.model.ids import component_id
+from holdfast.model.policy import Policy
+from holdfast.ports.components import Result
+from holdfast.ports.traffic import Traffic
+from holdfast.traffic.balancer import with_balancer
+
+
+def read_policy(file: Path, directory: Path) -> Policy:
+    """Return the policy in `file`, with the balancer that it needs; ConfigError if there are errors in it."""
+    return with_balancer(load(file), directory)
+
+
+def policy_changed(policy: Policy) -> PolicyChanged:
+    """Return the event that tells the core of `policy`."""
+    digests = {
+        component_id(service.name, member.name): run_digest(member.run)
+        for service in policy.services.values()
+        for member in service.members
+    }
+    return PolicyChanged(policy, digests)
+
+
+class Reloading:
+    """One file, and how it gets into force."""
+
+    def __init__(
+        self,
+        file: Path,
+        directory: Path,
+        turning: Turning,
+        traffic: Traffic,
+        *,
+        say: Callable[[Line], None],
+        notifier: Notifier,
+    ) -> None:
+        self._file = file
+        self._directory = directory
+        self._turning = turning
+        self._traffic = traffic
+        self._say = say
+        self._notifier = notifier
+        self._one = asyncio.Lock()
+        self.problem = ""  # why the file as it is now is not in force; empty: it is
+        self.when_done: Callable[[], None] = lambda: None
+
+    async def reload(self, by: str) -> Failure | None:
+        """Read the file again; return why that failed, if it did."""
+        async with self._one:
+            self._notifier.reloading(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
+            failure = await self._reload()
+            self._notifier.ready()
+        if failure is not None:
+            self.problem = f"the file was not taken over: {failure.message}"
+            text = f"asked for by {by}, the old one stays in force: " + "; ".join(
+                (failure.message, *failure.reasons)
+            )
+            self._say(Line(Level.ERROR, "agent", "reload", text))
+        else:
+            self.problem = ""
+        return failure
+
+    async def put_in_force(self, policy: Policy) -> Result:
+        """Have the balancer, then the core, take `policy` over; FAILED changes nothing."""
+        result = await self._traffic.configure(policy)
+        if result.ending is Ending.DONE:
+            self.tell_core(policy)
+        return result
+
+    def tell_core(self, policy: Policy) -> None:
+        """Have the core take `policy` over."""
+        self._turning.turn(policy_changed(policy))
+        self.when_done()
+
+    async def _reload(self) -> Failure | None:
+        try:
+            policy = await asyncio.to_thread(read_policy, self._file, self._directory)
+        except ConfigError as error:
+            count = len(error.problems)
+            message = f"{self._file} has {count} error{'s' if count > 1 else ''}"
+            return Failure(ErrorKind.CONFIGURATION, message, tuple(str(error).splitlines()))
+        old = self._turning.state.policy
+        if policy.system != old.system:
+            message = (
+                f"the system cannot be renamed from {old.system} to {policy.system} while its agent runs"
+            )
+            return Failure(
+                ErrorKind.CONFIGURATION, message, ("holdfast down, then start it under the new name",)
+            )
+        result = await self.put_in_force(policy)
+        if result.ending is Ending.DONE:
+            return None
+        if result.ending is Ending.UNKNOWN:
+            await self._traffic.configure(old)  # it may have been taken over: back to what the core knows
+        return Failure(ErrorKind.FAILED, f"the balancer did not take it over: {result.error}")

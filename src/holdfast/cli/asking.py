@@ -1,0 +1,39 @@
+"""Asking the agent: its client's errors become the operator's, with the exit code that fits and what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from holdfast.agent.client import ControlClient, ControlError
+from holdfast.agent.protocol import ErrorKind
+from holdfast.cli.exits import ExitCode, Trouble
+from holdfast.cli.place import find_directory
+
+_CODES = {
+    ErrorKind.USAGE: ExitCode.USAGE,
+    ErrorKind.CONFIGURATION: ExitCode.USAGE,
+    ErrorKind.REFUSED: ExitCode.REFUSED,
+    ErrorKind.TIMEOUT: ExitCode.TIMED_OUT,
+}
+HOW_TO_START = "start it with `holdfast run`, or name the right one with --file or --directory"
+
+
+class UnreachableError(Trouble):
+    """No agent answers."""
+
+
+@contextmanager
+def asking() -> Iterator[ControlClient]:
+    """Open a connection to the agent that the command line means; whatever goes wrong becomes a Trouble."""
+    with ControlClient(find_directory()) as client:
+        try:
+            yield client
+        except ControlError as error:
+            raise trouble_of(error) from error
+
+
+def trouble_of(error: ControlError) -> Trouble:
+    """Return what the agent's error is for the operator."""
+    if error.kind is ErrorKind.UNREACHABLE:
+        return UnreachableError(error.message, hint=HOW_TO_START)
+    code = _CODES.get(error.kind, ExitCode.FAILED)
+    return Trouble(error.message, code, hint="\n".join(error.reasons))

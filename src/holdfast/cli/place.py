@@ -1,0 +1,115 @@
+"""Where the file and the state directory are: options of every verb, given before or after it.
+
+The agent's directory hangs on the system's name, which stands in the file. Only that one line of the file is
+read to find it: an agent must stay reachable while its file is being edited and full of mistakes.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from holdfast.agent.directory import VARIABLE, choose_directory
+from holdfast.cli.exits import ExitCode, Trouble
+
+FILES = (Path("holdfast.yaml"), Path("/etc/holdfast/holdfast.yaml"))
+_SYSTEM = re.compile(rb"""^system[ \t]*:[ \t]*["']?([a-z0-9][a-z0-9-]*)""", re.MULTILINE)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Place:
+    """What was said on the command line about where things are; it lives as long as the command."""
+
+    def __init__(self) -> None:
+        self.file: Path | None = None
+        self.directory: Path | None = None
+
+
+def place_options(command: F) -> F:
+    """Give a verb `--file` and `--directory`."""
+    file = click.option(
+        "--file",
+        "-f",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_remember_file,
+        help="The system's file.  [default: ./holdfast.yaml, then /etc/holdfast/holdfast.yaml]",
+    )
+    directory = click.option(
+        "--directory",
+        "-d",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_remember_directory,
+        help=f"The agent's state directory.  [env: {VARIABLE}; default: by the system's name]",
+    )
+    return file(directory(command))
+
+
+def place() -> Place:
+    """Return what the present command was told."""
+    found: Place = click.get_current_context().ensure_object(Place)
+    return found
+
+
+def find_file(given: Path | None = None) -> Path:
+    """Return the system's file: the one given, or the first of the usual places; Trouble if there is none."""
+    chosen = given or place().file
+    if chosen is not None:
+        if not chosen.is_file():
+            raise Trouble(f"{chosen}: no such file", ExitCode.USAGE, hint="holdfast init writes a first one")
+        return chosen
+    for path in FILES:
+        if path.is_file():
+            return path
+    hint = "holdfast init writes a first one; --file names another"
+    raise Trouble(f"no file: neither {FILES[0]} nor {FILES[1]} is there", ExitCode.USAGE, hint=hint)
+
+
+def find_directory() -> Path:
+    """Return the state directory of the agent that is meant; Trouble if that cannot be told."""
+    chosen = place()
+    if chosen.directory is not None or os.environ.get(VARIABLE):
+        return choose_directory("", chosen.directory)
+    if chosen.file is not None or any(path.is_file() for path in FILES):
+        return choose_directory(_system_of(find_file()))
+    return _only_one(choose_directory("any").parent)
+
+
+def _system_of(file: Path) -> str:
+    try:
+        match = _SYSTEM.search(file.read_bytes())
+    except OSError as error:
+        raise Trouble(f"{file}: {error.strerror}", ExitCode.USAGE) from error
+    if match is None:
+        hint = "name the agent's state directory with --directory"
+        raise Trouble(f"{file}: it has no line `system: NAME`", ExitCode.USAGE, hint=hint)
+    return match[1].decode("ascii")
+
+
+def _only_one(base: Path) -> Path:
+    """Without a file: the one system that ever ran here as this user."""
+    systems = sorted(path for path in base.iterdir() if path.is_dir()) if base.is_dir() else []
+    if len(systems) == 1:
+        return systems[0]
+    told = (
+        f"several systems ran here: {', '.join(path.name for path in systems)}"
+        if systems
+        else "no system ran here"
+    )
+    hint = "name the file with --file, or the agent's state directory with --directory"
+    raise Trouble(f"which agent? There is no holdfast.yaml, and {told}", ExitCode.USAGE, hint=hint)
+
+
+def _remember_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.ensure_object(Place).file = value
+
+
+def _remember_directory(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.ensure_object(Place).directory = value

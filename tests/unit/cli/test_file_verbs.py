@@ -1,0 +1,109 @@
+"""The verbs that read or write the file: init, validate, schema, plan, simulate, and run's refusals."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.verbs.init import free_ports, system_name
+from tests.unit.cli import worlds
+from tests.unit.cli.calling import Call
+from tests.unit.cli.stand_in import StandIn, running
+
+
+def test_init_writes_a_file_that_is_valid_as_it_is(call: Call, folder: Path) -> None:
+    result = call("init", "--system", "shop")
+    assert result.exit_code == 0, result.output
+    assert "holdfast run" in result.output
+    checked = call("validate")
+    assert checked.exit_code == 0, checked.output
+    assert "ok, system shop, 1 service, 2 members, 2 probes, revision" in checked.output
+
+
+def test_init_leaves_an_existing_file_alone(call: Call, folder: Path) -> None:
+    (folder / "holdfast.yaml").write_text("mine")
+    result = call("init")
+    assert result.exit_code == 1
+    assert "--force" in result.output
+    assert (folder / "holdfast.yaml").read_text() == "mine"
+    assert call("init", "--force").exit_code == 0
+    assert (folder / "holdfast.yaml").read_text().startswith("# holdfast keeps")
+
+
+def test_init_into_a_folder_that_is_not_there_says_so(call: Call, folder: Path) -> None:
+    result = call("init", "--file", str(folder / "no" / "holdfast.yaml"))
+    assert result.exit_code == 1
+    assert "cannot be written" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "folder_name"), [("my-shop", "My Shop"), ("system", "---"), ("a" * 40, "a" * 60), ("x1", ".x1.")]
+)
+def test_a_system_is_called_after_its_folder(name: str, folder_name: str) -> None:
+    assert system_name(folder_name) == name
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(free_ports(20))) == 20
+
+
+def test_validate_names_every_mistake_with_its_place(call: Call, folder: Path) -> None:
+    (folder / "holdfast.yaml").write_text(
+        "system: shop\nservices:\n  web: {mode: both, run: [x], colour: red}\n"
+    )
+    result = call("validate")
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("holdfast.yaml:3:") for line in lines)
+
+
+def test_validate_without_a_file_says_how_to_get_one(call: Call) -> None:
+    result = call("validate")
+    assert result.exit_code == 2
+    assert "holdfast init" in result.output
+
+
+def test_validate_as_json_is_the_policy(call: Call) -> None:
+    call("init", "--system", "shop")
+    assert json.loads(call("validate", "--json").output)["system"] == "shop"
+
+
+def test_schema_is_a_json_schema(call: Call) -> None:
+    assert "properties" in json.loads(call("schema").output)
+
+
+def test_plan_without_an_agent_starts_from_nothing(call: Call) -> None:
+    call("init")
+    result = call("plan")
+    assert result.exit_code == 0
+    assert "compared with nothing: no agent runs" in result.output
+    assert "+ web/web-1 is new: it is started" in result.output
+    assert call("plan", "--detailed-exitcode").exit_code == 2
+
+
+def test_plan_compares_with_the_running_agent(call: Call, folder: Path) -> None:
+    call("init", "--system", "shop")
+    with running(StandIn(worlds.calm()), folder / "agent"):
+        result = call("plan", "--directory", str(folder / "agent"))
+    assert "compared with the running agent, revision 4f1c" in result.output
+    assert "! web/web-1 is restarted" in result.output
+
+
+def test_plan_with_a_detailed_exit_code_tells_an_error_from_changes(call: Call, folder: Path) -> None:
+    (folder / "holdfast.yaml").write_text("system: shop\nservices: 3\n")
+    assert call("plan", "--detailed-exitcode").exit_code == 1
+    assert call("plan").exit_code == 2
+
+
+def test_simulate_of_a_component_that_is_not_there_is_a_usage_error(call: Call) -> None:
+    call("init")
+    result = call("simulate", "--kill", "web/web-9")
+    assert result.exit_code == 2
+    assert "web/web-1, web/web-2" in result.output
+
+
+def test_run_of_a_file_with_mistakes_exits_with_2(call: Call, folder: Path) -> None:
+    (folder / "holdfast.yaml").write_text("system: shop\nservices: 3\n")
+    assert call("run").exit_code == 2
+    assert call("run", "nowhere.yaml").exit_code == 2
