@@ -1,0 +1,111 @@
+"""The mark that everything a component starts carries in its environment, and finding processes by it.
+
+The mark is there from the first instant of the program, before anything is written down, and children and
+daemons inherit it. It names the agent's directory, so that two agents on one host never take each other's
+processes, together with a secret kept there, so that nobody else's process can pass for a component.
+"""
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from holdfast.components import procfs
+from holdfast.components.procfs import Identity
+from holdfast.components.records import put_in_place
+from holdfast.model.ids import ComponentId, Epoch, member_of, service_of
+from holdfast.model.value import Value
+
+_INSTANCE = "HOLDFAST_INSTANCE"
+_COMPONENT = "HOLDFAST_COMPONENT"
+_EPOCH = "HOLDFAST_EPOCH"
+_ROLE = "HOLDFAST_START_ROLE"
+_RUN = "HOLDFAST_RUN"
+_HOOK = "HOLDFAST_HOOK"
+
+_BECOMING = 0.002  # seconds
+
+
+class Mark(Value, frozen=True):
+    """What the environment of a component's process says about it."""
+
+    component: ComponentId
+    epoch: Epoch  # when it was started; a later promotion is in the record only
+    is_primary: bool  # the same
+    run_digest: str
+    hook: str = ""  # "promote", "demote"; empty: the component itself
+
+
+class Found(Value, frozen=True):
+    """A process that carries our mark."""
+
+    identity: Identity
+    is_leader: bool  # of its session, as every process that we start
+    mark: Mark
+
+
+def read_instance(directory: Path) -> str:
+    """Return the name by which this directory's processes are known; made when it is first asked for."""
+    place = directory / "components" / "instance"
+    try:
+        secret = place.read_bytes()
+    except FileNotFoundError:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret = secrets.token_bytes(16)
+        put_in_place(place, secret)
+    # A copied directory, such as a restored backup, is another one: its path differs.
+    return hashlib.sha256(os.fsencode(directory.resolve()) + b"\0" + secret).hexdigest()[:16]
+
+
+def as_environment(instance: str, mark: Mark) -> dict[str, str]:
+    """Return the variables that carry `mark`."""
+    variables = {
+        _INSTANCE: instance,
+        _COMPONENT: mark.component,
+        "HOLDFAST_SERVICE": service_of(mark.component),
+        "HOLDFAST_MEMBER": member_of(mark.component),
+        _EPOCH: str(mark.epoch),
+        _ROLE: "primary" if mark.is_primary else "standby",
+        _RUN: mark.run_digest,
+    }
+    return variables | ({_HOOK: mark.hook} if mark.hook else {})
+
+
+def find(instance: str) -> Iterator[Found]:
+    """Yield every running process that carries the mark of `instance`, except ourselves."""
+    needle = f"\0{_INSTANCE}={instance}\0".encode("ascii")
+    for pid, environment in _environments():
+        if needle not in environment or pid == os.getpid():
+            continue
+        stat = procfs.read_stat(pid)
+        if stat is not None and not stat.is_gone:
+            yield Found(stat.identity, stat.session == pid, _parse(environment))
+
+
+def _environments() -> Iterator[tuple[int, bytes]]:
+    empty = []
+    for pid in procfs.pids():
+        environment = procfs.read_environment(pid)
+        if environment:
+            yield pid, b"\0" + environment
+        elif environment is not None:
+            empty.append(pid)
+    # Between the end of the old program and the start of the new one a process shows none, for some microseconds.
+    if becoming := [pid for pid in empty if procfs.is_becoming(pid)]:
+        time.sleep(_BECOMING)
+    for pid in becoming:
+        yield pid, b"\0" + (procfs.read_environment(pid) or b"")
+
+
+def _parse(environment: bytes) -> Mark:
+    variables = dict(entry.partition("=")[::2] for entry in os.fsdecode(environment).split("\0"))
+    epoch = variables.get(_EPOCH, "")
+    return Mark(
+        component=variables.get(_COMPONENT, ""),
+        epoch=int(epoch) if epoch.isdecimal() else 0,
+        is_primary=variables.get(_ROLE) == "primary",
+        run_digest=variables.get(_RUN, ""),
+        hook=variables.get(_HOOK, ""),
+    )
