@@ -132,6 +132,8 @@ def _of_services(before: State, after: State) -> Iterator[Line]:
 
 def _of_serving(was: ServiceState, now: ServiceState, after: State) -> Iterator[Line]:
     if was.serving and not now.serving and not after.is_going_down:
+        if now.incident is None and len(after.policy.services[now.name].members) > 1:
+            return  # a planned move: the role is between two members for a moment
         # Without an incident it is by plan: the only member is being restarted.
         level = Level.ERROR if now.incident else Level.WARN
         yield Line(level, now.name, "outage", "no member can serve", now.incident)

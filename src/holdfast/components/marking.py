@@ -25,7 +25,7 @@ _ROLE = "HOLDFAST_START_ROLE"
 _RUN = "HOLDFAST_RUN"
 _HOOK = "HOLDFAST_HOOK"
 
-_BECOMING = 0.002  # seconds
+_BECOMING = 0.5  # seconds; the kernel needs microseconds, a busy machine milliseconds
 
 
 class Mark(Value, frozen=True):
@@ -92,11 +92,14 @@ def _environments() -> Iterator[tuple[int, bytes]]:
             yield pid, b"\0" + environment
         elif environment is not None:
             empty.append(pid)
-    # Between the end of the old program and the start of the new one a process shows none, for some microseconds.
-    if becoming := [pid for pid in empty if procfs.is_becoming(pid)]:
-        time.sleep(_BECOMING)
-    for pid in becoming:
-        yield pid, b"\0" + (procfs.read_environment(pid) or b"")
+    deadline = time.monotonic() + _BECOMING
+    while any(map(procfs.is_becoming, empty)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
+    for pid in empty:
+        if environment := procfs.read_environment(pid):
+            yield pid, b"\0" + environment
 
 
 def _parse(environment: bytes) -> Mark:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from holdfast.model.ids import Incarnation
 
-_EXITING = 0x4  # PF_EXITING, in the kernel's include/linux/sched.h
+EXITING = 0x4  # PF_EXITING, in the kernel's include/linux/sched.h
 _KERNEL_THREAD = 0x200000  # PF_KTHREAD, there
 
 
@@ -86,7 +86,7 @@ class Stat(NamedTuple):
         A killed process with much memory keeps its sockets open until that memory is torn down, about 0.1 s
         per GiB, and clients wait in front of them.
         """
-        return self.flags & _EXITING != 0 and _all_threads_exit(self.pid)
+        return self.flags & EXITING != 0 and _all_threads_exit(self.pid)
 
 
 def boot_id() -> str:
@@ -120,9 +120,16 @@ def read_environment(pid: int) -> bytes | None:
 
 
 def is_becoming(pid: int) -> bool:
-    """Tell whether `pid`, whose environment is empty, may be a program that the kernel is just putting in place."""
-    stat = read_stat(pid)
-    return stat is not None and not stat.is_gone and not stat.flags & _KERNEL_THREAD
+    """Tell whether the kernel is just putting a new program in place: the old environment is gone, the new one not there.
+
+    On a busy machine this lasts for milliseconds. A program that was given no variables at all looks otherwise.
+    """
+    try:
+        line = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    stat, environment_end = Stat.parse(line), line.split()[-2]
+    return environment_end == b"0" and not stat.is_gone and not stat.flags & (_KERNEL_THREAD | EXITING)
 
 
 def open_pidfd(identity: Identity) -> int | None:
@@ -170,7 +177,7 @@ def _all_threads_exit(pid: int) -> bool:
         threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - as above
         for thread in threads:
             with open(f"/proc/{pid}/task/{thread}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - as above
-                if not Stat.parse(file.read(1024)).flags & _EXITING:
+                if not Stat.parse(file.read(1024)).flags & EXITING:
                     return False
     except (FileNotFoundError, ProcessLookupError):
         return False  # it changes under our eyes: the next look tells

@@ -83,7 +83,7 @@ def _popen(
             extra_groups=account.groups,
             start_new_session=True,
             umask=0o022,
-            preexec_fn=None if entrance is None else _enter(entrance),  # noqa: PLW1509 - takes no lock, see there
+            preexec_fn=_prepare(entrance),  # noqa: PLW1509 - takes no lock, see there
         )
     except OSError as error:
         raise Refused(_explain(error, command, directory, environment.variables["PATH"])) from error
@@ -94,20 +94,28 @@ def _popen(
     return process.pid
 
 
-def _enter(entrance: int) -> Callable[[], None]:
-    """Return what the child does just before the program: enter its control group.
+def _prepare(entrance: int | None) -> Callable[[], None]:
+    """Return what the child does just before the program. It takes no lock and imports nothing.
 
-    Moving it in from outside, after the program began, would leave a moment in which it can fork a daemon that
-    stays out for ever. The kernel checks the rights of who opened the descriptor, so it works as another user.
+    It enters its control group. Moving it in from outside, after the program began, would leave a moment in which
+    it can fork a daemon that stays out for ever. The kernel checks the rights of who opened the descriptor, so it
+    works as another user.
+
+    Then it asks whether the agent is still there, and gives up if not. A child that has not entered yet is found by
+    nobody: were it to go on when the agent is killed, the next agent would start a second one beside it.
     """
+    agent = os.getpid()
 
-    def enter() -> None:
-        try:  # noqa: SIM105 - contextlib would be more code to run between fork and exec
-            os.write(entrance, b"0")
-        except OSError:
-            pass  # marks and sessions have to do
+    def prepare() -> None:
+        if entrance is not None:
+            try:  # noqa: SIM105 - contextlib would be more code to run between fork and exec
+                os.write(entrance, b"0")
+            except OSError:
+                pass  # marks and sessions have to do
+        if os.getppid() != agent:
+            os._exit(0)
 
-    return enter
+    return prepare
 
 
 def _open_entrance(cgroup: Cgroup | None) -> int | None:

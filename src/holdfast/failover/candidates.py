@@ -1,21 +1,24 @@
 """Who could take over, and for each who could not, why not."""
 
-from holdfast.model.duty import has_role, why_not_primary
+from holdfast.model.duty import has_role, restart_reason, why_not_primary
 from holdfast.model.ids import MemberName, ServiceName, member_of
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessUnknown, State, Status
 from holdfast.model.time import Instant
 
 
 def best_primary(
-    state: State, service: ServiceName, now: Instant, *, but: str | None
+    state: State, service: ServiceName, now: Instant, *, but: str | None, in_need: bool = False
 ) -> ComponentState | None:
-    """Return the best candidate other than the component `but`: up before suspect, then the file's order."""
+    """Return the best candidate other than the component `but`.
+
+    Up before suspect, one that need not be restarted before one that must, then the file's order.
+    """
     able = [
         member
         for member in state.members(service)
-        if member.id != but and not why_not_primary(member, now) and member.flight is None
+        if member.id != but and not why_not_primary(member, now, in_need=in_need) and member.flight is None
     ]
-    return min(able, key=lambda member: member.status is not Status.UP, default=None)
+    return min(able, key=lambda m: (m.status is not Status.UP, bool(restart_reason(m))), default=None)
 
 
 def why_no_candidate(state: State, service: ServiceName, now: Instant, *, but: str | None) -> str:

@@ -6,7 +6,7 @@ recovery; it moves when its budget there is spent, when it is drained, or when a
 
 from holdfast.failover import candidates
 from holdfast.model.decisions import Start, Stop
-from holdfast.model.duty import may_run, others_holding
+from holdfast.model.duty import may_run, others_holding, waits_for
 from holdfast.model.ids import component_id, member_of
 from holdfast.model.policy import ServicePolicy
 from holdfast.model.state import ComponentState, ProcessRunning, State
@@ -42,11 +42,10 @@ def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes
         if assigned.flight is not None or not isinstance(assigned.process, ProcessRunning):
             return NOTHING
         return wish(Stop(assigned.id, at_once=False, why=f"{reason}; {member_of(target.id)} takes over"))
-    return wish(Start(target.id, service.epoch + 1, 0, f"{reason}; no other member runs"))
+    return _start(state, policy, target, f"{reason}; no other member runs")
 
 
 def _adopt_or_choose(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
-    service = state.services[policy.name]
     everyone = (*state.members(policy.name), *state.strays(policy.name))
     if running := [member_of(member.id) for member in everyone if may_run(member)]:
         # Noting assigns the newest one that runs; recovery stops the others.
@@ -54,7 +53,7 @@ def _adopt_or_choose(state: State, policy: ServicePolicy, now: Instant) -> Wishe
         return withhold(policy.name, "start", "never_two", why)
     for member in state.members(policy.name):
         if not candidates.why_not_start(member, now):
-            return wish(Start(member.id, service.epoch + 1, 0, "first choice of the file that may start"))
+            return _start(state, policy, member, "first choice of the file that may start")
     text = "; ".join(
         f"{member_of(member.id)}: {candidates.why_not_start(member, now)}"
         for member in state.members(policy.name)
@@ -62,6 +61,14 @@ def _adopt_or_choose(state: State, policy: ServicePolicy, now: Instant) -> Wishe
     return withhold(
         policy.name, "start", "no_candidate", text, until=candidates.soonest_retry(state, policy.name, now)
     )
+
+
+def _start(state: State, policy: ServicePolicy, member: ComponentState, why: str) -> Wishes:
+    missing = waits_for(state, policy.name)
+    if missing:
+        waiting = f"waits for {', '.join(missing)}, which it depends on"
+        return withhold(member.id, "start", "dependency_down", waiting)
+    return wish(Start(member.id, state.services[policy.name].epoch + 1, 0, why))
 
 
 def _why_move(state: State, policy: ServicePolicy, assigned: ComponentState) -> str:

@@ -54,7 +54,7 @@ def move_roles(state: State, policy: ServicePolicy, causes: dict[ComponentId, Ca
 def _fill(state: State, policy: ServicePolicy, causes: dict[ComponentId, Cause], now: Instant) -> Wishes:
     """Promote someone: nobody holds the role."""
     service = state.services[policy.name]
-    target = _target(state, policy.name, now, but=None)
+    target = _target(state, policy.name, now, but=None, in_need=True)
     if target is None:
         if not service.has_served and not causes:
             return NOTHING  # still starting
@@ -92,7 +92,7 @@ def _keep_or_move(
     reason = _why_leave(state, policy, primary, now)
     if not reason:
         return NOTHING
-    target = _target(state, policy.name, now, but=primary.id)
+    target = _target(state, policy.name, now, but=primary.id, in_need=not _is_planned(primary))
     if target is None:
         if not _is_planned(primary):
             text = f"{reason}; but {candidates.why_no_candidate(state, policy.name, now, but=primary.id)}"
@@ -141,14 +141,14 @@ def _is_planned(primary: ComponentState) -> bool:
 
 
 def _target(
-    state: State, service: ServiceName, now: Instant, *, but: ComponentId | None
+    state: State, service: ServiceName, now: Instant, *, but: ComponentId | None, in_need: bool
 ) -> ComponentState | None:
     switchover = state.services[service].switchover
     if switchover is not None:
         wanted = state.components.get(component_id(service, switchover.to))
         if wanted is not None and wanted.id != but and not why_not_primary(wanted, now):
             return wanted if wanted.flight is None else None
-    return candidates.best_primary(state, service, now, but=but)
+    return candidates.best_primary(state, service, now, but=but, in_need=in_need)
 
 
 def _still_starting_before(state: State, target: ComponentState) -> ComponentState | None:

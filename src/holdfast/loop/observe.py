@@ -17,7 +17,7 @@ from holdfast.loop import (
     reviving,
 )
 from holdfast.model import events
-from holdfast.model.state import ProcessUnknown, State
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessUnknown, State
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
 
@@ -69,7 +69,13 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
     """
     state = reviving.revive(state, event.boot)
     components = {
-        id_: replace(component, process=ProcessUnknown(now), flight=None)
+        id_: replace(
+            component,
+            process=ProcessUnknown(now),
+            flight=None,
+            # What was stopped by plan is not missed when it is still absent.
+            has_been_up=component.has_been_up and not _is_absent_by_plan(component),
+        )
         for id_, component in state.components.items()
     }
     services = {
@@ -94,3 +100,7 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
         wall_offset=event.wall_offset,
         salt=event.salt,
     )
+
+
+def _is_absent_by_plan(component: ComponentState) -> bool:
+    return isinstance(component.process, ProcessAbsent) and component.process.is_expected

@@ -26,12 +26,12 @@ def member_policy(state: State, component: ComponentId) -> MemberPolicy | None:
 
 def is_wanted(state: State, component: ComponentId) -> bool:
     """Tell whether the component should run now."""
-    if state.is_going_down or member_policy(state, component) is None:
+    service = state.policy.services.get(service_of(component))
+    if state.is_going_down or service is None or component not in service.components:
         return False
-    service = service_of(component)
-    if state.policy.services[service].mode is not Mode.SINGLETON:
+    if service.mode is not Mode.SINGLETON:
         return True
-    return state.services[service].assigned == member_of(component)
+    return state.services[service.name].assigned == member_of(component)
 
 
 def may_run(component: ComponentState) -> bool:
@@ -52,15 +52,19 @@ def has_role(component: ComponentState) -> bool:
     return component.role in (Role.PRIMARY, Role.PROMOTING)
 
 
-def why_not_primary(component: ComponentState, now: Instant) -> str:
-    """Return why a running member cannot become primary now; empty if it can."""
+def why_not_primary(component: ComponentState, now: Instant, *, in_need: bool = False) -> str:
+    """Return why a running member cannot become primary now; empty if it can.
+
+    `in_need`: nobody serves. Then one that waits for its own planned restart is good enough: its restart
+    waits for the others to be usable, and must not keep the service down meanwhile.
+    """
     if component.status is Status.DRAINING or component.drain is not None:
         return "drained by an operator"
     if component.status not in (Status.UP, Status.SUSPECT) or is_frozen(component):
         return f"{component.status}, {component.reason}" if component.reason else str(component.status)
     if component.held_until is not None and now < component.held_until:
         return "held back because it flaps"
-    if restart_reason(component):
+    if component.together or (restart_reason(component) and not in_need):
         return "about to be restarted"
     if component.fence:
         return "about to be fenced"

@@ -1,5 +1,6 @@
 """Names of things. A component is one managed thing on one host: `service/member`."""
 
+from functools import lru_cache
 from typing import TypeAlias
 
 ServiceName: TypeAlias = str
@@ -16,11 +17,13 @@ def component_id(service: ServiceName, member: MemberName) -> ComponentId:
     return f"{service}/{member}"
 
 
+@lru_cache(maxsize=8192)  # every turn takes the same few names apart, hundreds of times
 def service_of(component: ComponentId) -> ServiceName:
     """Return the service that `component` belongs to."""
     return component.partition("/")[0]
 
 
+@lru_cache(maxsize=8192)
 def member_of(component: ComponentId) -> MemberName:
     """Return the member that `component` is."""
     return component.partition("/")[2]

@@ -22,7 +22,7 @@ from holdfast.model.policy import ExecCheck, ProbePolicy
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.ports.probing import Report
 from holdfast.probing import tls_pipe
-from holdfast.probing.addresses import Addresses, Names
+from holdfast.probing.addresses import Address, Addresses, Names
 from holdfast.probing.inquiry import Inquiry, equip
 from holdfast.probing.plug import EVENTS_MAX, Poller
 from holdfast.probing.programs import Program
@@ -176,16 +176,18 @@ class ProbeEngine:
             self._run_program(inquiry)
         elif inquiry.is_pending:
             self._conclude(inquiry, inquiry.asker.expire(now), now)
-        elif inquiry.addresses or self._resolve(inquiry, now):
-            inquiry.asked_at = now
-            inquiry.tried = 0
-            inquiry.refusal = None
-            inquiry.is_pending = True
-            inquiry.stalled_before = self._stalled
-            self._pending += 1
-            inquiry.wake_tick = _NEVER
-            self._asked.append(inquiry)
-            self._ask(inquiry, now)
+        else:
+            addresses = inquiry.addresses or self._resolve(inquiry, now)
+            if addresses:
+                inquiry.asked_at = now
+                inquiry.tried = 0
+                inquiry.refusal = None
+                inquiry.is_pending = True
+                inquiry.stalled_before = self._stalled
+                inquiry.wake_tick = _NEVER
+                self._asked.append(inquiry)
+                self._pending += 1
+                self._ask(inquiry, addresses[0], now)
 
     def _set_deadlines(self) -> None:
         # Most questions on the own host have been answered by now and need none: that is worth a tenth of the cost.
@@ -195,32 +197,29 @@ class ProbeEngine:
                 self._plan(inquiry, inquiry.asked_at + inquiry.policy.timeout + TICK - 1, now)
         self._asked.clear()
 
-    def _ask(self, inquiry: Inquiry, now: Instant) -> None:
+    def _ask(self, inquiry: Inquiry, address: Address, now: Instant) -> None:
         assert inquiry.asker is not None
-        addresses = self._addresses(inquiry)
-        verdict = inquiry.asker.ask(addresses[inquiry.tried % len(addresses)])
+        verdict = inquiry.asker.ask(address)
         if verdict is not None:
             self._conclude(inquiry, verdict, now)
 
-    def _addresses(self, inquiry: Inquiry) -> Addresses:
-        return inquiry.addresses or self._names.find(*inquiry.target)
-
-    def _resolve(self, inquiry: Inquiry, now: Instant) -> bool:
-        """Return whether the target's name is known; if not, look again at the next tick, for a while."""
-        if self._names.find(*inquiry.target):
+    def _resolve(self, inquiry: Inquiry, now: Instant) -> Addresses:
+        """Return the addresses of the target's name; none is known yet: look again at the next tick, for a while."""
+        addresses = self._names.find(*inquiry.target)
+        if addresses:
             inquiry.unnamed_since = None
-            return True
+            return addresses
         if inquiry.unnamed_since is None:
             inquiry.unnamed_since = now
         if now - inquiry.unnamed_since < inquiry.policy.timeout:
             self._plan(inquiry, now + TICK, now)
-            return False
+            return ()
         inquiry.asked_at, inquiry.unnamed_since = inquiry.unnamed_since, None
         host, port = inquiry.target
         reason = self._names.error(host, port) or "the resolver does not answer"
         detail = f"cannot find the address of {host}: {reason.lower()}"
         self._settle(inquiry, unknown(Layer.CONNECT, Failure.UNREACHABLE, detail), now)
-        return False
+        return ()
 
     def _drain(self) -> None:
         """Take in every answer that is there."""
@@ -255,11 +254,14 @@ class ProbeEngine:
 
     def _try_next(self, inquiry: Inquiry, verdict: Verdict, now: Instant) -> bool:
         """Ask the next address of a name that refused, such as 127.0.0.1 and ::1 for localhost."""
-        if verdict.failure is not Failure.REFUSED or inquiry.tried + 1 >= len(self._addresses(inquiry)):
+        if verdict.failure is not Failure.REFUSED:
             return False
         inquiry.tried += 1
+        addresses = inquiry.addresses or self._names.find(*inquiry.target)
+        if inquiry.tried >= len(addresses):
+            return False
         inquiry.refusal = inquiry.refusal or verdict
-        self._ask(inquiry, now)
+        self._ask(inquiry, addresses[inquiry.tried], now)
         return True
 
     def _settle(self, inquiry: Inquiry, verdict: Verdict, now: Instant) -> None:
@@ -271,7 +273,7 @@ class ProbeEngine:
                 outcome,
                 verdict.layer,
                 verdict.failure,
-                max(now - asked_at, 0),
+                now - asked_at,
                 now,
                 verdict.detail,
                 verdict.measurements,

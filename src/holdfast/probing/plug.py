@@ -29,6 +29,7 @@ BROKEN = select.EPOLLERR | select.EPOLLHUP
 
 _EVENTS = READABLE | WRITABLE | select.EPOLLRDHUP | select.EPOLLET
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_TCP, _QUICKACK = socket.IPPROTO_TCP, socket.TCP_QUICKACK
 _UNSPEC = bytes(16)  # a sockaddr of family AF_UNSPEC
 _UNDER_WAY = (0, errno.EINPROGRESS)
 
@@ -105,7 +106,7 @@ class Plug(Generic[T]):
                 return error.errno or errno.EIO
         if self._is_quiet:
             # The kernel forgets this with every connection.
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            self.sock.setsockopt(_TCP, _QUICKACK, 0)
         number = self.sock.connect_ex(address.sockaddr)
         return 0 if number in _UNDER_WAY else number
 

@@ -43,6 +43,8 @@ def mend_running(
     state: State, policy: ServicePolicy, component: ComponentState, process: ProcessRunning, now: Instant
 ) -> Wishes:
     """Return what a running component needs: usually nothing."""
+    if process.is_dying:
+        return NOTHING  # its end comes by itself
     if now < component.not_before:
         return Wishes(wakes=(component.not_before,))
     if component.fence:
@@ -81,7 +83,7 @@ def _end_failing(state: State, policy: ServicePolicy, component: ComponentState,
         why = f"{first} is being restarted: one at a time, as its process still runs"
         return withhold(component.id, "restart", "one_at_a_time", why)
     others = (m for m in state.members(policy.name) if m.id != component.id)
-    if has_role(component) and not all(why_not_primary(other, now) for other in others):
+    if has_role(component) and not all(why_not_primary(other, now, in_need=True) for other in others):
         return NOTHING  # fail-over takes the role first
     return wish(Stop(component.id, at_once=False, why=component.reason))
 
@@ -121,7 +123,11 @@ def _restart_by_plan(
         for other in state.members(policy.name)
         if other.id != component.id and is_wanted(state, other.id)
     ]
-    if has_role(component) and any(is_usable(other) for other in others):
+    if is_usable(component):
+        somebody_else = any(is_usable(other) for other in others)
+    else:
+        somebody_else = any(not why_not_primary(other, now, in_need=True) for other in others)
+    if has_role(component) and somebody_else:
         return withhold(
             component.id, "restart", "role_first", f"{reason}; its role moves to another member first"
         )
