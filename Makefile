@@ -31,10 +31,8 @@ check: venv ## lint, format, types, floors; changes nothing
 sim: venv ## simulate faults on virtual time (SEEDS=200: how many seeds; ARGS="..." for options)
 	@$(PY) -m holdfast.sim --seeds $(SEEDS) $(ARGS)
 
-bench: venv ## measure: runs each bench/bench_*.py
-	@found=no; for file in bench/bench_*.py; do \
-		if [ -f "$$file" ]; then found=yes; echo "== $$file"; $(PY) "$$file" $(ARGS) || exit 1; fi; \
-	done; if [ $$found = no ]; then echo "bench: no bench/bench_*.py yet"; fi
+bench: venv ## measure: runs each bench/*.py, side by side with what it is compared with
+	@for file in bench/*.py; do echo "== $$file"; $(PYTHON) $$file $(ARGS) || exit 1; done
 
 format: venv ## format the code and fix what the linter can fix
 	@.venv/bin/ruff check --fix --quiet . || true

@@ -16,6 +16,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -92,11 +93,10 @@ async def haproxy_alone(setting: Setting) -> AsyncIterator[tuple[int, int]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         file = Path(folder) / "haproxy.cfg"
         file.write_text(text)
-        web = [sys.executable, "-m", "holdfast.demo.web", "--takes-ms", "20", "--port"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        backends = [subprocess.Popen([*web, str(port)], **quiet) for port in (web1, web2)]  # type: ignore[call-overload] - shared options
+        web = (sys.executable, "-m", "holdfast.demo.web", "--takes-ms", "20", "--port")
+        backends = [_run(*web, str(port)) for port in (web1, web2)]
         await until(lambda: _listens(web1) and _listens(web2), "the backends", within_s=20)
-        balancer = subprocess.Popen(["haproxy", "-db", "-f", str(file)], **quiet)  # type: ignore[call-overload] - shared options
+        balancer = _run("haproxy", "-db", "-f", str(file))
         try:
             await until(lambda: _listens(front), "haproxy", within_s=20)
             await asyncio.sleep(1.0)
@@ -107,9 +107,11 @@ async def haproxy_alone(setting: Setting) -> AsyncIterator[tuple[int, int]]:
                 process.wait()
 
 
-def _listens(port: int) -> bool:
-    import socket  # noqa: PLC0415 - only the benchmark's own waiting needs it
+def _run(*command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+
+def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -120,7 +122,7 @@ async def run_alone(name: str, which: signal.Signals) -> Toll:
     async with haproxy_alone(setting) as (front, pid):
         load = Load(front, RATE)
         load.start()
-        await asyncio.sleep(1.0 + random.random())  # noqa: S311 - so that the fault falls anywhere between two checks
+        await asyncio.sleep(1.0 + random.random())
         fault_at = time.monotonic()
         os.kill(pid, which)
         await asyncio.sleep(setting.lasts_s)
@@ -137,7 +139,7 @@ async def run_holdfast(which: signal.Signals) -> Toll:
         await stage.all_up()
         load = Load(front, RATE)
         load.start()
-        await asyncio.sleep(1.0 + random.random())  # noqa: S311 - as above
+        await asyncio.sleep(1.0 + random.random())
         fault_at = send_signal(stage.active_member("web"), which)
         await asyncio.sleep(4.0)
         ends = time.monotonic()
@@ -162,7 +164,9 @@ def show(name: str, fault: str, tolls: list[Toll]) -> str:
 
 async def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", choices=[*ALONE, "holdfast"])
     options = parser.parse_args()

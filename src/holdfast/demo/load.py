@@ -4,6 +4,7 @@ A closed loop would stop asking while the service hangs and so hide the outage t
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,9 @@ class Toll:
 
     sent: int
     failed: int
-    in_flight: int  # sent before the fault, not answered by then: no balancer can save a request that is half done
+    in_flight: (
+        int  # sent before the fault, not answered by then: no balancer can save a request that is half done
+    )
     outage_ms: float  # from the fault to the sending of the last request that failed
     longest_gap_ms: float  # longest time without any answer
     slowest_ms: float  # of those answered
@@ -112,7 +115,7 @@ def toll(requests: Sequence[Request], fault_at: float, *, until: float) -> Toll:
     counted = [request for request in requests if fault_at - 0.2 <= request.sent_at <= until]
     failed = [request for request in counted if not request.is_answered]
     answered = sorted(request.ended_at for request in counted if request.is_answered)
-    gaps = [later - earlier for earlier, later in zip(answered, answered[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(answered)]
     return Toll(
         sent=len(counted),
         failed=len(failed),

@@ -48,7 +48,9 @@ async def demonstrate() -> int:
         say(f"file {stage.file}, traffic on http://127.0.0.1:{front}/")
         begun = time.monotonic()
         status = await stage.all_up()
-        say(f"everything is up after {time.monotonic() - begun:.1f}s, S = {status.health:.2f}; {RATE} requests/s from now on")
+        say(
+            f"everything is up after {time.monotonic() - begun:.1f}s, S = {status.health:.2f}; {RATE} requests/s from now on"
+        )
         load = Load(front, RATE)
         load.start()
         is_good = await _fault(stage, load, "kill -9", signal.SIGKILL)
@@ -80,7 +82,9 @@ def print_incident(record: IncidentRecord) -> None:
     """Print an incident's timeline, relative to its detection."""
     incident = record.incident
     cause = incident.cause
-    print(f"  incident {incident.id}, cause {cause.code if cause else 'unknown'}: {cause.text if cause else ''}")
+    print(
+        f"  incident {incident.id}, cause {cause.code if cause else 'unknown'}: {cause.text if cause else ''}"
+    )
     for entry in incident.timeline:
         after = show_duration(entry.at - incident.fault_at)
         print(f"    +{after:>7}  {entry.stage:<11} {entry.subject:<16} {entry.text}")

@@ -35,14 +35,7 @@ class Stage:
         self._agent: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> Self:
-        with self.log.open("wb") as log:
-            self._agent = subprocess.Popen(
-                [sys.executable, "-m", "holdfast.agent", str(self.file), "--directory", str(self.directory)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches us; we end the agent in order
-            )
+        self._agent = self._run_agent()
         return self
 
     async def __aexit__(
@@ -60,6 +53,16 @@ class Stage:
             print(f"the folder is left for you to look at: {self.folder}", file=sys.stderr)
             return
         shutil.rmtree(self.folder)
+
+    def _run_agent(self) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "holdfast.agent", str(self.file), "--directory", str(self.directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches us; we end the agent in order
+            )
 
     def status(self) -> SystemStatus | None:
         """Return how things are; None while the agent does not answer."""

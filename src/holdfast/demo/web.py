@@ -1,7 +1,7 @@
 """A small web service for the demonstration and the benchmarks: answers each request after a fixed time.
 
-    python -m holdfast.demo.web --port 8081 --name web-1 --takes-ms 20
-    python -m holdfast.demo.web --port 8090 --name worker --asks 8080     (a worker that needs the service on 8080)
+python -m holdfast.demo.web --port 8081 --name web-1 --takes-ms 20
+python -m holdfast.demo.web --port 8090 --name worker --asks 8080     (a worker that needs the service on 8080)
 """
 
 import argparse
@@ -9,7 +9,9 @@ import asyncio
 import sys
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, takes_s: float) -> None:
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, takes_s: float
+) -> None:
     try:
         while (await reader.readline()).strip():
             while (await reader.readline()).strip():

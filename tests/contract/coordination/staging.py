@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from holdfast.coordination.clock import now
-from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
-from holdfast.ports.coordination import Beat, Change, Coordinator, Session, Sighting
+from holdfast.model.time import SECOND, Duration, Instant
+from holdfast.ports.coordination import Change, Coordinator, Session, Sighting
 from tests.contract.coordination.stages import DRIVERS, Driver, Stage
 
 WITHIN_S = 30.0  # for anything that should take one
@@ -36,7 +37,7 @@ async def _tell(story: Story, driver: Driver, folder: Path) -> None:
 async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = WITHIN_S) -> Instant:
     """Wait for the condition and return when it was seen to hold."""
     async with asyncio.timeout(within_s):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - other processes bring it about
             await asyncio.sleep(0.005)
     return now()
 
@@ -90,7 +91,4 @@ async def renewing(session: Session, every: Duration) -> None:
 
 def longest_silence(watcher: Watcher) -> Duration:
     times = [at for at, _ in watcher.seen]
-    return max((b - a for a, b in zip(times, times[1:], strict=False)), default=0)
-
-
-__all__ = ["MILLISECOND", "Beat", "Watcher", "is_gone", "longest_silence", "renewing", "staged", "until"]
+    return max((b - a for a, b in pairwise(times)), default=0)

@@ -41,7 +41,9 @@ def test_disk_is_asked_once_in_sixteen_epochs(tmp_path: Path) -> None:
 def test_new_agent_goes_on_above_every_epoch_that_may_have_been_used(tmp_path: Path) -> None:
     kept = book(tmp_path)
     kept.raise_to("db", 7)
-    forgotten = State(policy=Policy("s", {}), services={"db": ServiceState("db"), "web": ServiceState("web", epoch=3)})
+    forgotten = State(
+        policy=Policy("s", {}), services={"db": ServiceState("db"), "web": ServiceState("web", epoch=3)}
+    )
     started = AgentStarted("boot", "1", 0, 1, book(tmp_path).floors())
     state, _ = reconcile(forgotten, started, 1)
     assert state.epoch_floors["db"] == 22

@@ -9,7 +9,13 @@ from holdfast.model.time import DAY, HOUR, MILLISECOND, MINUTE, SECOND, parse_du
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("500ms", 500 * MILLISECOND), ("2s", 2 * SECOND), ("1.5s", 1500 * MILLISECOND), ("5m", 5 * MINUTE), ("1d", DAY)],
+    [
+        ("500ms", 500 * MILLISECOND),
+        ("2s", 2 * SECOND),
+        ("1.5s", 1500 * MILLISECOND),
+        ("5m", 5 * MINUTE),
+        ("1d", DAY),
+    ],
 )
 def test_a_duration_has_a_number_and_a_unit(text: str, expected: int) -> None:
     assert parse_duration(text) == expected
