@@ -4,6 +4,7 @@ What merely depends on something that fails joins the incident of the root: one 
 """
 
 from holdfast.detect import finding
+from holdfast.diagnose import naming
 from holdfast.model.decisions import Decision, Promote, Route, Start, Withheld, name_of, subject_of
 from holdfast.model.duty import balancer_runs, is_usable, is_wanted
 from holdfast.model.findings import Cause, CauseCode, Finding
@@ -29,7 +30,7 @@ def opened(
         return state
     service = state.services[name]
     if service.incident is None:
-        id_ = _incident_of_root(state, causes)
+        id_ = _incident_of_root(state, name, causes)
         if id_ is None:
             id_ = f"i-{state.next_incident}"
             incident = Incident(id_, name, now, _fault_at(state, findings, now))
@@ -40,7 +41,12 @@ def opened(
     return state
 
 
-def _incident_of_root(state: State, causes: dict[ComponentId, Cause]) -> IncidentId | None:
+def _incident_of_root(
+    state: State, name: ServiceName, causes: dict[ComponentId, Cause]
+) -> IncidentId | None:
+    if not causes:  # not named yet, as it is still ending; which incident it belongs to is clear already
+        root = naming.root_of(state, name)
+        return state.services[root].incident if root is not None else None
     for cause in causes.values():
         if cause.code is CauseCode.DEPENDENCY_DOWN and cause.root is not None:
             return state.services[cause.root].incident

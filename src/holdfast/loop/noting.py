@@ -87,9 +87,7 @@ def _note_component(
     )
 
 
-def _deserves_trust(
-    rules: RestartPolicy, component: ComponentState, status: Status, now: Instant
-) -> bool:
+def _deserves_trust(rules: RestartPolicy, component: ComponentState, status: Status, now: Instant) -> bool:
     """Tell whether what was given up is over: it is stable again, or it has rested while another one serves."""
     assert component.gave_up_at is not None
     if status is Status.STOPPED:

@@ -108,13 +108,10 @@ def _stopped(component: ComponentState, event: Finished, now: Instant) -> Compon
 def _promoted(component: ComponentState, event: Finished, now: Instant) -> ComponentState:
     if component.role is not Role.PROMOTING:
         return component  # it died meanwhile
-    match event.ending:
-        case Ending.DONE:
-            return replace(component, role=Role.PRIMARY, role_since=now)
-        case Ending.FAILED:
-            return replace(component, role=Role.STANDBY, role_since=now, not_before=now + RETRY_AFTER)
-        case Ending.UNKNOWN:
-            return replace(component, not_before=now + RETRY_AFTER)  # still promoting: fail-over demotes it
+    if event.ending is Ending.DONE:
+        return replace(component, role=Role.PRIMARY, role_since=now)
+    # Half promoted may be enough to serve, so it is not a standby again until it was demoted, which is wished next.
+    return replace(component, not_before=now + RETRY_AFTER)
 
 
 def _demoted(component: ComponentState, event: Finished, now: Instant) -> ComponentState:

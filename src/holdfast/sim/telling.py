@@ -1,0 +1,100 @@
+"""Telling: what happened in a simulation, one line each, in the style of the agent's log."""
+
+from collections.abc import Callable
+
+from holdfast.model import events
+from holdfast.model.decisions import Decision, Promote, Route, Start, Stop, name_of, subject_of
+from holdfast.model.events import Event, Exit
+from holdfast.model.routing import Routing
+from holdfast.model.time import SECOND, Instant, show_duration
+from holdfast.sim.faults import Fault
+
+
+def stamp(at: Instant) -> str:
+    """Return the time since the beginning."""
+    return f"{at / SECOND:8.3f}s"
+
+
+def say_fault(fault: Fault, note: str) -> str:
+    """Return what was done to the system."""
+    words = [str(fault.kind), fault.target, fault.to, f"for {show_duration(fault.lasts)}" if fault.lasts else ""]
+    text = " ".join(word for word in words if word)
+    return f"{text} ({note})" if note else text
+
+
+def say_decision(decision: Decision) -> str:
+    """Return what is to be done, and why."""
+    more = ""
+    match decision:
+        case Start(attempt=attempt, epoch=epoch):
+            more = f" attempt {attempt}" if attempt else ""
+            more += f" epoch {epoch}" if epoch else ""
+        case Stop(at_once=True):
+            more = " at once"
+        case Promote(epoch=epoch):
+            more = f" epoch {epoch}"
+        case Route(routing=routing):
+            more = f" [{say_routing(routing)}]"
+    return f"{name_of(decision)} {subject_of(decision)}{more}: {decision.why}"
+
+
+def say_routing(routing: Routing) -> str:
+    """Return where the traffic goes."""
+    lanes = ", ".join(f"{name} {lane}" for name, lane in routing.lanes.items())
+    return f"active {routing.active}; {lanes}" if routing.active else lanes
+
+
+def say_event(event: Event) -> str:  # noqa: C901 - one line for each event that says something
+    """Return what the core heard; empty for mere looks."""
+    match event:
+        case events.Probed(component=component, probe=probe, observation=seen):
+            return f"{component} {probe} {seen.outcome} {seen.detail}".rstrip()
+        case events.Finished(decision=number, ending=ending, error=error):
+            return f"#{number} {ending} {error}".rstrip()
+        case events.ProcessExited(component=component, incarnation=life, exit=how):
+            return f"{component} exited ({life}): {say_exit(how)}"
+        case events.ProcessStopped(component=component):
+            return f"{component} stopped by a signal"
+        case events.ProcessContinued(component=component):
+            return f"{component} continued"
+        case events.Surveyed(processes=processes, taken_at=_):
+            found = (
+                f"{seen.component} ({seen.incarnation}{', primary' if seen.is_primary else ''})" for seen in processes
+            )
+            return "surveyed: " + ", ".join(found)
+        case events.TrafficSeen(service=service, active=active, members=members):
+            return f"balancer: {service} " + say_routing(Routing(active, {n: m.lane for n, m in members.items()}))
+        case events.AgentStarted():
+            return "agent started"
+        case _:
+            return ""
+
+
+def say_exit(how: Exit) -> str:
+    """Return how a process ended."""
+    return f"signal {how.signal}" if how.signal else f"code {how.code}" if how.code is not None else how.detail
+
+
+class Timeline:
+    """Every line of one simulation. `is_full`: what the core heard too, not only what was done."""
+
+    def __init__(self, write: Callable[[str], None], *, is_full: bool) -> None:
+        self._write = write
+        self._is_full = is_full
+
+    def __call__(self, at: Instant, what: str, thing: object) -> None:
+        """Write one line."""
+        text = ""
+        if what == "fault":
+            fault, note = thing  # type: ignore[misc]  # the simulation's own pair
+            text = say_fault(fault, note)
+        elif what == "entry":
+            id_, entry = thing  # type: ignore[misc]  # the simulation's own pair
+            text = f"{entry.subject} {entry.stage}: {entry.text} ({id_})"
+        elif what == "decision":
+            text = say_decision(thing)  # type: ignore[arg-type]  # by its word
+        elif self._is_full:
+            text = say_event(thing)  # type: ignore[arg-type]  # by its word
+        if text:
+            mark = {"fault": "!!", "decision": "->", "event": "  ", "entry": "=="}[what]
+            self._write(f"{stamp(at)} {mark} {text}")
