@@ -10,6 +10,7 @@ import select
 import signal
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from holdfast.components import marking, procfs
 from holdfast.components.cgroups import Cgroup
@@ -18,6 +19,13 @@ from holdfast.model.ids import ComponentId
 
 GIVE_UP_AFTER = 5.0  # seconds; what survives SIGKILL for so long sleeps in the kernel (state D)
 _LOOK_AGAIN = 0.25  # seconds
+
+
+class Ended(NamedTuple):
+    """What became of everything."""
+
+    killed: frozenset[Identity]
+    survivors: frozenset[Identity]
 
 
 def leftovers(
@@ -38,17 +46,17 @@ def end_all(
     cgroup: Cgroup | None,
     seen: frozenset[Identity] = frozenset(),
     give_up_after: float = GIVE_UP_AFTER,
-) -> frozenset[Identity]:
-    """Kill everything of the component and return what survived. Blocks until it is gone, or we give up."""
+) -> Ended:
+    """Kill everything of the component. Blocks until it is gone, or we give up."""
     deadline = time.monotonic() + give_up_after
     while found := leftovers(component, instance, cgroup, seen):
         if time.monotonic() >= deadline:
-            return found
+            return Ended(seen - found, found)
         seen |= found
         if cgroup is not None:
             cgroup.kill()
         _kill_and_wait(found)
-    return frozenset()
+    return Ended(seen, frozenset())
 
 
 def _kill_and_wait(processes: Iterable[Identity]) -> None:

@@ -149,11 +149,12 @@ class LocalProcesses:
                 await self._ask_to_end(life, spec)
             life.kill_group()
         cgroup = self._cgroup(component)
-        survivors = await self._in_thread(partial(ending.end_all, component, self._instance, cgroup, seen))
+        ended = await self._in_thread(partial(ending.end_all, component, self._instance, cgroup, seen))
+        self._watching.know_killed(ended.killed)
         if life is None:
-            return survivors, None
+            return ended.survivors, None
         await asyncio.wait([life.ended], timeout=ending.GIVE_UP_AFTER)
-        return survivors, life.ended.result() if life.is_over else None
+        return ended.survivors, life.ended.result() if life.is_over else None
 
     async def _ask_to_end(self, life: Life, spec: ProcessSpec) -> None:
         stat = life.look()

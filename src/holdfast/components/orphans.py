@@ -4,7 +4,7 @@ A process whose parent died goes to the nearest "child subreaper" above it, othe
 late or never (containers), and then a dead process still answers `kill -0`, which many a stop script waits for. So
 the agent is the subreaper and reaps, under one condition: it must never take an exit status that somebody else in
 this program waits for, such as the runner of a probe. Reaped at once is only what is known to be a component's:
-by its session or its control group. Anything else only after it was a zombie for a time in which nobody asked.
+by its session, its control group, or because we killed it. Anything else only after it was a zombie for a time in which nobody asked.
 """
 
 import ctypes
@@ -31,16 +31,22 @@ class Orphans:
     def __init__(self, instance: str) -> None:
         self._group = f"/holdfast-{instance}:"
         self._sessions: set[int] = set()  # led by processes that we started; few, as numbers are used again
+        self._killed: set[Identity] = set()
         self._first_seen: dict[Identity, float] = {}
 
     def know_session(self, pid: int) -> None:
         """Remember that `pid` led a session of ours."""
         self._sessions.add(pid)
 
+    def know_killed(self, processes: frozenset[Identity]) -> None:
+        """Remember what we killed, so that it is known when it falls to us."""
+        self._killed |= processes
+
     def reap(self, now: float, is_waited_for: Callable[[int], bool]) -> None:
         """Reap what has no owner. `is_waited_for`: the main processes, whose exit we read elsewhere."""
         if not _has_zombie():
             self._first_seen.clear()
+            self._killed.clear()
             return
         zombies = {}
         for pid in _children():
@@ -55,6 +61,8 @@ class Orphans:
         self._first_seen = zombies
 
     def _patience(self, zombie: Stat) -> float:
+        if zombie.identity in self._killed:
+            return 0.0
         if zombie.session not in self._sessions and not self._is_in_our_group(zombie.pid):
             return _NOBODY_ASKS
         # One that leads its session may be a process that we start in this very moment, ended at once.

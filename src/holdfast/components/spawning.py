@@ -144,6 +144,8 @@ def _explain(error: OSError, command: tuple[str, ...], directory: Path, path: st
             return f"program {program} does not exist, or the interpreter in its first line does not"
         case errno.ENOENT:
             return f"program {program!r} is not on PATH ({path}); install it, or write its full path"
+        case errno.EACCES if "/" not in program:
+            return f"program {program!r} is not on PATH ({path}) in a folder that this user may enter; write its full path"
         case errno.EACCES:
             return f"program {program} may not be executed by this user; check its mode and its folders"
         case errno.ENOEXEC:

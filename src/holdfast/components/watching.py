@@ -58,6 +58,10 @@ class Watching:
         hook.end()
         self._hooks.discard(hook.identity.pid)
 
+    def know_killed(self, processes: frozenset[Identity]) -> None:
+        """Remember what was ended by us: whoever of it falls to us is nobody else's."""
+        self._orphans.know_killed(processes)
+
     def close(self) -> None:
         """Stop watching."""
         self.listener = None

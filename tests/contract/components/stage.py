@@ -6,9 +6,11 @@ import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from holdfast.components import ending, marking, procfs
 from holdfast.components.cgroups import Cgroups
@@ -112,6 +114,18 @@ class Stage:
             ending.end_all(component, self.instance, groups.get(component))
         for group in groups.values():
             group.remove()
+
+
+@contextlib.contextmanager
+def staged(directory: Path, *, use_cgroups: bool) -> Iterator[Stage]:
+    """Lend a stage and clear it."""
+    stage = Stage(directory, use_cgroups=use_cgroups)
+    if use_cgroups and stage.cgroups.of(COMPONENT) is None:
+        pytest.skip("this host does not let us make control groups")
+    try:
+        yield stage
+    finally:
+        stage.clear()
 
 
 def shell(script: str, **changes: Any) -> ProcessSpec:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.components.cgroups import Cgroups
 from holdfast.components.orphans import Orphans, become_subreaper
-from tests.contract.components.stage import Stage, program, run, until
+from tests.contract.components.stage import Stage, program, run, staged, until
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path, use_cgroups=True)
-    yield stage
-    stage.clear()
+    with staged(tmp_path, use_cgroups=Cgroups.find("try").of("a/b") is not None) as stage:
+        yield stage
 
 
 def _orphan() -> int:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.components.cgroups import Cgroups
 from holdfast.model.events import Ending
 from holdfast.model.policy import ProcessSpec
 from holdfast.model.time import MILLISECOND
 from holdfast.model.value import replace
 from holdfast.ports.components import Result
-from tests.contract.components.stage import COMPONENT, FOREVER, Stage, pid_of, run, shell, until
+from tests.contract.components.stage import COMPONENT, FOREVER, Stage, pid_of, run, shell, staged, until
 
 pytestmark = pytest.mark.e2e
 
@@ -20,9 +21,8 @@ SLEEPER = ProcessSpec(command=FOREVER)
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path, use_cgroups=True)
-    yield stage
-    stage.clear()
+    with staged(tmp_path, use_cgroups=Cgroups.find("try").of("a/b") is not None) as stage:
+        yield stage
 
 
 def _hooked(script: str) -> ProcessSpec:

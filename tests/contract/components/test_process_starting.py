@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.components.cgroups import Cgroups
 from holdfast.model.events import Ending
 from holdfast.model.policy import ProcessSpec, SecretFrom
 from holdfast.model.value import replace
-from tests.contract.components.stage import COMPONENT, FOREVER, Agent, Stage, run, shell, until
+from tests.contract.components.stage import COMPONENT, FOREVER, Agent, Stage, run, shell, staged, until
 
 pytestmark = pytest.mark.e2e
 
@@ -23,9 +24,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a p
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path, use_cgroups=True)
-    yield stage
-    stage.clear()
+    with staged(tmp_path, use_cgroups=Cgroups.find("try").of("a/b") is not None) as stage:
+        yield stage
 
 
 async def _refusal(agent: Agent, spec: ProcessSpec) -> str:

@@ -1,10 +1,13 @@
 """What each driver brings to the contract suite: a fresh engine, clients of it, and its faults.
 
-To join, write an async context manager `f(folder: Path) -> Stage`, and add it to DRIVERS with a line of its own. An engine that
+To join, write an async context manager `f(folder: Path) -> Stage` in a file of its own beside this one, and add a line
+`"zookeeper": elsewhere("zookeeper_stage", "zookeeper")` to DRIVERS. With a `url`, `holdfast.client.coordinator_at(url)` in another
+process must find the same engine. An engine that
 is slow to start may be shared between tests: each test keeps its keys below `stage.root`, which must be fresh.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,6 +17,7 @@ from typing import TypeAlias
 
 from holdfast.coordination.clock import now
 from holdfast.coordination.embedded import EmbeddedCoordinator
+from holdfast.coordination.embedded_schema import FILE
 from holdfast.coordination.memory import MemoryCoordinator, MemoryEngine
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.ports.coordination import Coordinator
@@ -31,6 +35,8 @@ class Stage:
     url: str | None = None  # where another process finds the engine; None: it lives in this one
     root: str = "/contract"  # all keys of the test are below
     forget_history: Callable[[], Awaitable[None]] | None = None  # compaction, where the engine has it
+    silence: Callable[[], AbstractAsyncContextManager[None]] | None = None  # meanwhile no write is answered
+    call_limit: Duration = 10 * SECOND  # every call has ended by then, answered or not
     clients: list[Coordinator] = field(default_factory=list)
 
     async def client(self) -> Coordinator:
@@ -62,8 +68,23 @@ async def memory(folder: Path) -> AsyncIterator[Stage]:
     async def forget_history() -> None:
         engine.compact()
 
+    @asynccontextmanager
+    async def silence() -> AsyncIterator[None]:
+        clients = [client for client in stage.clients if isinstance(client, MemoryCoordinator)]
+        for client in clients:
+            client.cut()
+        yield
+        for client in clients:
+            client.is_cut = False
+
     turning = asyncio.create_task(turn())
-    stage = Stage(new_client, ttl=500 * MILLISECOND, expiry_bound=2 * SECOND, forget_history=forget_history)
+    stage = Stage(
+        new_client,
+        ttl=500 * MILLISECOND,
+        expiry_bound=2 * SECOND,
+        forget_history=forget_history,
+        silence=silence,
+    )
     try:
         yield stage
     finally:
@@ -85,12 +106,20 @@ async def embedded(folder: Path) -> AsyncIterator[Stage]:
         await keeper.forget_history()
         await keeper.close()
 
+    @asynccontextmanager
+    async def silence() -> AsyncIterator[None]:
+        other = sqlite3.connect(path / FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # as a process that was stopped in the middle of a write
+        yield
+        other.close()
+
     stage = Stage(
         new_client,
         ttl=1 * SECOND,
         expiry_bound=2 * SECOND,
         url=f"embedded://{path}",
         forget_history=forget_history,
+        silence=silence,
     )
     try:
         yield stage
@@ -98,7 +127,7 @@ async def embedded(folder: Path) -> AsyncIterator[Stage]:
         await stage.close()
 
 
-def _elsewhere(module: str, name: str) -> Driver:
+def elsewhere(module: str, name: str) -> Driver:
     """A driver that stands in a file of its own, imported when its tests run: its library may be missing."""
 
     def found(folder: Path) -> AbstractAsyncContextManager[Stage]:
@@ -111,4 +140,6 @@ def _elsewhere(module: str, name: str) -> Driver:
 DRIVERS: dict[str, Driver] = {
     "memory": memory,
     "embedded": embedded,
+    "zookeeper": elsewhere("ensembles", "zookeeper"),
+    "etcd": elsewhere("ensembles", "etcd"),
 }
