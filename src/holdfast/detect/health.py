@@ -5,8 +5,8 @@ meant to run: the cold members of a singleton do not. holdfast's own components 
 """
 
 from holdfast.detect.judging import share_of
-from holdfast.model.duty import is_wanted, member_policy
 from holdfast.model.ids import ServiceName
+from holdfast.model.policy import Mode
 from holdfast.model.state import State
 
 
@@ -29,19 +29,17 @@ def system_health(state: State) -> float:
 
 
 def _sums(state: State, service: ServiceName) -> tuple[float, float]:
+    """Return the weighted sum of S_i and the sum of weights, over the instances that are meant to run."""
+    if state.is_going_down:
+        return 0.0, 0.0
+    policy = state.policy.services[service]
+    chosen = None
+    if policy.mode is Mode.SINGLETON:
+        # While nobody was chosen the first member stands for all, so that S is 0 and not absent.
+        chosen = state.services[service].assigned or policy.members[0].name
     share = weight = 0.0
-    for component in state.members(service):
-        policy = member_policy(state, component.id)
-        if policy is None or not _counts(state, component.id):
-            continue
-        weight += policy.weight
-        share += policy.weight * share_of(component)
+    for component, member in zip(state.members(service), policy.members, strict=True):
+        if chosen is None or member.name == chosen:
+            weight += member.weight
+            share += member.weight * share_of(component)
     return share, weight
-
-
-def _counts(state: State, component: str) -> bool:
-    service = component.partition("/")[0]
-    if state.services[service].assigned is None and not state.is_going_down:
-        # A singleton that nobody was chosen for yet: its first member stands for it, so that S is 0, not absent.
-        return component == state.policy.services[service].components[0] or is_wanted(state, component)
-    return is_wanted(state, component)

@@ -46,7 +46,9 @@ def judge(state: State, component: ComponentState, now: Instant) -> Judgement:
             if process.is_dying and is_ended_by_plan(component):
                 return Judgement(Status.UNKNOWN, "is being ended by plan")
             if process.is_dying:
-                return Judgement(Status.DOWN, "its process is ending")
+                # What it is ended for stays the reason: that it now ends is no news then.
+                is_known = component.status is Status.DOWN and component.reason
+                return Judgement(Status.DOWN, component.reason if is_known else "its process is ending")
             if process.stopped_since is not None:
                 return Judgement(Status.DOWN, "stopped by a signal: it runs but does nothing")
             return _judge_running(state, component, process, now)
@@ -88,25 +90,29 @@ def _judge_running(
     member = service.member(component.id.partition("/")[2])
     assert member is not None  # wanted, so the file names it
     probes = asked_probes(component, member)
+    doubted: ProbePolicy | None = None
+    is_starting = False
     for probe in probes:
         seen = _seen(component, probe)
         # What never passed in this life is not a failure but a start, for which there is a grace of its own.
         if seen.passed is False and (seen.ever_passed or process.adopted):
             return Judgement(Status.DOWN, failing_text(probe, seen))
+        is_starting |= seen.passed is not True
+        if seen.streak < 0 and doubted is None:
+            doubted = probe
     if not probes:
         settled_at = process.since + SETTLE_AFTER
         if now < settled_at and not process.adopted:
             return Judgement(Status.UNKNOWN, "starting", settled_at)
-    elif any(_seen(component, probe).passed is not True for probe in probes):
+    elif is_starting:
         return _judge_starting(component, process, probes, service.restart.startup_grace, now)
     if component.drain is not None:
         why = f": {component.drain.why}" if component.drain.why else ""
         return Judgement(Status.DRAINING, f"drained by {component.drain.by}{why}")
-    for probe in probes:
-        seen = _seen(component, probe)
-        if seen.streak < 0:
-            return Judgement(Status.SUSPECT, f"{failing_text(probe, seen)} ({-seen.streak} of {probe.fall})")
-    return Judgement(Status.UP, "")
+    if doubted is None:
+        return _UP
+    seen = _seen(component, doubted)
+    return Judgement(Status.SUSPECT, f"{failing_text(doubted, seen)} ({-seen.streak} of {doubted.fall})")
 
 
 def _judge_starting(
@@ -130,6 +136,8 @@ def _judge_starting(
 def asked_probes(component: ComponentState, member: MemberPolicy) -> tuple[ProbePolicy, ...]:
     """Return the probes whose verdict counts now: while a startup probe has not passed, only those."""
     startup = tuple(probe for probe in member.probes if probe.purpose is Purpose.STARTUP)
+    if not startup:
+        return member.probes
     if any(_seen(component, probe).passed is not True for probe in startup):
         return startup
     return tuple(probe for probe in member.probes if probe.purpose is not Purpose.STARTUP) or startup
@@ -157,3 +165,4 @@ def _seen(component: ComponentState, probe: ProbePolicy) -> ProbeState:
 
 
 _NOT_ASKED = ProbeState()
+_UP = Judgement(Status.UP, "")

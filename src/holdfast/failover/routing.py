@@ -1,8 +1,15 @@
 """Where a service's traffic should go, given how its members are. A pure table, compared with what is in force."""
 
 from holdfast.model.decisions import Route
-from holdfast.model.duty import balancer_runs, has_role, is_frozen, next_to_restart, primary_of
-from holdfast.model.ids import MemberName, ServiceName, member_of
+from holdfast.model.duty import (
+    balancer_runs,
+    has_role,
+    is_frozen,
+    next_to_restart,
+    primary_of,
+    restart_reason,
+)
+from holdfast.model.ids import MemberName, ServiceName, member_of, service_of
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane, Routing
 from holdfast.model.state import ComponentState, ProcessRunning, Role, State, Status
@@ -18,6 +25,9 @@ def steer(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
     service = state.services[policy.name]
     if service.routed == routing or service.flight is not None:
         return kept
+    if service.routed is None and not service.seen and any(map(_is_unjudged, state.members(policy.name))):
+        why = "it is not read back yet what the balancer does with what an earlier agent left running"
+        return kept + withhold(policy.name, "route", "not_seen", why)
     if not balancer_runs(state):
         return kept + withhold(policy.name, "route", "balancer_down", "HAProxy does not run")
     if now < service.not_before:
@@ -57,8 +67,9 @@ def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[R
 
 
 def _last_active(state: State, service: ServiceName) -> MemberName | None:
-    routed = state.services[service].routed
-    return routed.active if routed is not None else state.services[service].seen_active
+    entry = state.services[service]
+    active = entry.routed.active if entry.routed is not None else entry.seen_active
+    return active if active and state.policy.services[service].member(active) is not None else None
 
 
 def _spread(state: State, policy: ServicePolicy, now: Instant) -> tuple[Routing, Wishes]:
@@ -115,14 +126,30 @@ def _lane(state: State, member: ComponentState, now: Instant) -> Lane:
         return Lane.OUT
     if member.drain is not None or _is_leaving(state, member):
         return Lane.DRAIN
+    if _is_unjudged(member) and (seen := _seen_lane(state, member)) is not None:
+        return seen  # an agent that starts must not take traffic from what works, before it has asked it
     return Lane.IN if member.status in (Status.UP, Status.SUSPECT) else Lane.DOWN
+
+
+def _is_unjudged(member: ComponentState) -> bool:
+    """Tell whether an earlier agent left it running and no probe has told yet how it is."""
+    process = member.process
+    return isinstance(process, ProcessRunning) and process.adopted and member.status is Status.UNKNOWN
+
+
+def _seen_lane(state: State, member: ComponentState) -> Lane | None:
+    seen = state.services[service_of(member.id)].seen.get(member_of(member.id))
+    return seen.lane if seen is not None else None
 
 
 def _is_leaving(state: State, member: ComponentState) -> bool:
     """Tell whether the member is about to be restarted by plan; a primary's role moves first."""
+    if not restart_reason(member):
+        return False
     service = member.id.partition("/")[0]
     due = next_to_restart(state, service)
-    is_alone = len(state.policy.services[service].members) == 1
+    policy = state.policy.services[service]
+    is_alone = len(policy.members) == 1 or policy.mode is Mode.SINGLETON
     return due is not None and due.id == member.id and (is_alone or not has_role(member))
 
 

@@ -41,9 +41,7 @@ def opened(
     return state
 
 
-def _incident_of_root(
-    state: State, name: ServiceName, causes: dict[ComponentId, Cause]
-) -> IncidentId | None:
+def _incident_of_root(state: State, name: ServiceName, causes: dict[ComponentId, Cause]) -> IncidentId | None:
     if not causes:  # not named yet, as it is still ending; which incident it belongs to is clear already
         root = naming.root_of(state, name)
         return state.services[root].incident if root is not None else None
@@ -106,9 +104,10 @@ def told(before: State, state: State, name: ServiceName, turn: Telling, now: Ins
             components=tuple(dict.fromkeys((*incident.components, *sorted(touched)))),
             timeline=_bounded((*incident.timeline, *entries)),
         )
-    if name == incident.service:
-        incident = replace(incident, health_min=min(incident.health_min, state.services[name].health))
-    state = replace(state, incidents={**state.incidents, id_: incident})
+    if name == incident.service and state.services[name].health < incident.health_min:
+        incident = replace(incident, health_min=state.services[name].health)
+    if incident is not state.incidents[id_]:
+        state = replace(state, incidents={**state.incidents, id_: incident})
     return _closed(state, incident, now)
 
 

@@ -33,6 +33,8 @@ def commit(
     state: State, wishes: Wishes, now: Instant
 ) -> tuple[State, tuple[Decision, ...], tuple[Withheld, ...]]:
     """Return the state that remembers what was chosen, the chosen decisions, and all that is held back."""
+    if not wishes.decisions and not wishes.gave_up:
+        return state, (), wishes.withheld
     withheld = list(wishes.withheld)
     for id_ in wishes.gave_up:
         state = state.with_component(replace(state.components[id_], gave_up_at=now))

@@ -119,16 +119,25 @@ def _note_service(state: State, policy: ServicePolicy, now: Instant) -> tuple[St
     service = state.services[policy.name]
     serving = serves(state, policy)
     switchover, wake = _switchover(state, policy, service, now)
+    score = health.service_health(state, policy.name)
+    pause = service.pause if service.pause is not None and now < service.pause.until else None
+    if (score, serving, switchover, pause) == (
+        service.health,
+        service.serving,
+        service.switchover,
+        service.pause,
+    ):
+        return state, wake
     after = replace(
         service,
-        health=health.service_health(state, policy.name),
+        health=score,
         serving=serving,
         serving_since=service.serving_since if serving == service.serving else now,
         has_served=service.has_served or serving,
         switchover=switchover,
-        pause=service.pause if service.pause is not None and now < service.pause.until else None,
+        pause=pause,
     )
-    return (state if after == service else state.with_service(after)), wake
+    return state.with_service(after), wake
 
 
 def serves(state: State, policy: ServicePolicy) -> bool:

@@ -204,7 +204,9 @@ def _with_seen_role(
     is_primary = seen.is_primary or (service is not None and service.mode is Mode.SINGLETON)
     role = Role.PRIMARY if is_primary else Role.STANDBY
     if component.role is Role.PROMOTING and is_primary:
-        return component  # the record is written before the hook runs: it does not say that the promotion worked
+        return (
+            component  # the record is written before the hook runs: it does not say that the promotion worked
+        )
     if (
         service is None
         or service.mode is Mode.ACTIVE_ACTIVE

@@ -31,7 +31,9 @@ class AgentStarted(Tagged, frozen=True):
     version: str
     wall_offset: Duration  # wall clock minus CLOCK_BOOTTIME, for rendering only
     salt: int  # seed of the jitter: differs from start to start
-    epoch_floors: dict[ServiceName, Epoch] = {}  # each service's next epoch is above its floor: what disk remembers
+    epoch_floors: dict[
+        ServiceName, Epoch
+    ] = {}  # each service's next epoch is above its floor: what disk remembers
 
 
 class ProcessSeen(Value, frozen=True):

@@ -190,7 +190,9 @@ class State(Value, frozen=True):
     boot: str = ""
     wall_offset: Duration = 0
     salt: int = 0
-    epoch_floors: dict[ServiceName, Epoch] = {}  # for services that come (back) into the file: never reuse one
+    epoch_floors: dict[
+        ServiceName, Epoch
+    ] = {}  # for services that come (back) into the file: never reuse one
     flights: dict[DecisionId, str] = {}  # the component or service whose flight it is
     looked_at: Instant = 0  # the last turn that went over everything
 
@@ -207,10 +209,14 @@ class State(Value, frozen=True):
         policy = self.policy.services.get(service)
         return tuple(map(self.components.__getitem__, policy.components)) if policy else ()
 
+    def has_strays(self) -> bool:
+        """Tell whether more components are known than the file names."""
+        return len(self.components) != sum(len(entry.members) for entry in self.policy.services.values())
+
     def strays(self, service: ServiceName) -> tuple[ComponentState, ...]:
         """Return the components of `service` that the file no longer names but that may still be there."""
-        if len(self.components) == sum(len(entry.members) for entry in self.policy.services.values()):
-            return ()  # as nearly always: no more are known than are named
+        if not self.has_strays():
+            return ()
         policy = self.policy.services.get(service)
         named = frozenset(policy.components) if policy else frozenset()
         start = f"{service}/"

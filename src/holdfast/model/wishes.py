@@ -16,6 +16,10 @@ class Wishes(Value, frozen=True):
 
     def __add__(self, other: "Wishes") -> "Wishes":
         """Return both, these first."""
+        if other is NOTHING:  # as nearly always: most rules have nothing to say most of the time
+            return self
+        if self is NOTHING:
+            return other
         return Wishes(
             self.decisions + other.decisions,
             self.withheld + other.withheld,

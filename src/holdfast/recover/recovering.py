@@ -19,6 +19,8 @@ def recover(state: State, service: ServiceName, now: Instant) -> Wishes:
 
 def recover_orphans(state: State, now: Instant) -> Wishes:
     """End the components that the file no longer names."""
+    if not state.has_strays():
+        return NOTHING
     wishes = NOTHING
     for component in state.components.values():
         if component.id.partition("/")[0] in state.policy.services and _is_named(state, component):

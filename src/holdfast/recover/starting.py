@@ -25,7 +25,9 @@ def start_absent(
     if now < component.not_before:
         return Wishes(wakes=(component.not_before,))
     if process.is_expected or component.excused:
-        return wish(_start(state, policy, component, 0, component.must_restart or "it should run and does not"))
+        return wish(
+            _start(state, policy, component, 0, component.must_restart or "it should run and does not")
+        )
     return _restart(state, policy, component, process, now)
 
 
@@ -44,7 +46,8 @@ def _restart(
         why = f"{component.reason}; one more attempt after {show_duration(rules.retry_after)}"
         return wish(_start(state, policy, component, component.attempts + 1, why))
     if restarts_left(rules, component.restarted_at, now) <= 0:
-        return Wishes(gave_up=(component.id,))
+        # Asked again at once: that it was given up is itself a reason to move, and to say so.
+        return Wishes(gave_up=(component.id,), wakes=(now + 1,))
     due = process.since + backoff(rules, component.attempts, component.id, state.salt)
     if now < due:
         wait = show_duration(due - process.since)

@@ -13,8 +13,9 @@ from holdfast.model.duty import (
     waits_for,
     why_not_primary,
 )
-from holdfast.model.ids import ComponentId, service_of
+from holdfast.model.ids import ComponentId, member_of, service_of
 from holdfast.model.policy import Purpose, ServicePolicy
+from holdfast.model.routing import Lane
 from holdfast.model.state import ComponentState, ProcessRunning, State, Status
 from holdfast.model.time import Instant, show_duration
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
@@ -24,9 +25,8 @@ def stop_unwanted(state: State, component: ComponentState) -> Wishes:
     """End a component that runs but is not meant to; when all goes down, dependents first."""
     service = service_of(component.id)
     if not state.is_going_down:
-        why = (
-            "another member was chosen" if service in state.policy.services else "the file no longer names it"
-        )
+        is_named = member_policy(state, component.id) is not None
+        why = "another member was chosen" if is_named else "the file no longer names it"
         return wish(Stop(component.id, at_once=bool(component.fence), why=why))
     policy = state.policy.services.get(service)
     if policy is not None and policy.is_builtin:
@@ -147,8 +147,14 @@ def _wait_for_sessions(
 ) -> Wishes:
     assert policy.traffic is not None  # otherwise there is nothing that has to leave
     service = state.services[policy.name]
+    # The time that its sessions have begins when the balancer was told, not with whatever it was told before.
+    is_leaving = (
+        service.flight is None
+        and service.routed is not None
+        and service.routed.lanes.get(member_of(component.id)) is not Lane.IN
+    )
     ends = service.routed_at + policy.traffic.drain_timeout
-    if service.routed is not None and service.flight is None and now >= ends and service.routed_at:
+    if is_leaving and now >= ends:
         return wish(Stop(component.id, at_once=False, why=f"{reason}; its last sessions had their time"))
     why = f"{reason}; its sessions end first, for at most {show_duration(policy.traffic.drain_timeout)}"
-    return withhold(component.id, "restart", "draining", why, until=ends if service.routed_at else None)
+    return withhold(component.id, "restart", "draining", why, until=ends if is_leaving else None)
