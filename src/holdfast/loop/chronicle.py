@@ -192,7 +192,9 @@ def _outage(
     service = state.services[name]
     if not service.serving:
         if incident.outage_from is None and service.has_served:
-            return replace(incident, outage_from=max(min(service.serving_since, now), incident.fault_at))
+            # What was down when it was detected was down since the fault, which is when clients began to suffer.
+            is_the_fault = service.serving_since == incident.opened_at
+            return replace(incident, outage_from=incident.fault_at if is_the_fault else service.serving_since)
         return incident
     if not is_settled(state, name):
         return incident
