@@ -16,13 +16,14 @@ and reviewed in the diff.
 from pathlib import Path
 from typing import NamedTuple
 
+from holdfast.model.decisions import Demote, Promote, Route, Start, Stop
 from holdfast.model.ids import service_of
 from holdfast.model.policy import Mode, Policy
 from holdfast.model.state import Role, State
 from holdfast.model.time import SECOND, parse_duration
-from holdfast.sim.faults import Fault, FaultKind
+from holdfast.sim.faults import Fault, FaultKind, Harm
 from holdfast.sim.policies import systems
-from holdfast.sim.simulation import Schedule, Simulation
+from holdfast.sim.simulation import Chapter, Schedule, Simulation, Teller, Told
 from holdfast.sim.telling import say_decision
 
 FOLDER = Path(__file__).parent
@@ -93,18 +94,18 @@ def _fault(what: str) -> Fault | None:
     return Fault(FaultKind(kind), 0, target, lasts, to)
 
 
-def _teller(answers: list[str]):  # type: ignore[no-untyped-def]  # a Teller
-    def tell(at: int, what: str, thing: object) -> None:
+def _teller(answers: list[str]) -> Teller:
+    def tell(at: int, told: Told) -> None:
         when = f"{at / SECOND:.3f}s"
-        if what == "decision":
-            answers.append(f"{when} {say_decision(thing)}")  # type: ignore[arg-type]  # by its word
-        elif what == "entry":
-            id_, entry = thing  # type: ignore[misc]  # the simulation's own pair
-            answers.append(f"{when} == {id_} {entry.subject} {entry.stage}: {entry.text}")
-        elif what == "fault":
-            fault, note = thing  # type: ignore[misc]  # the simulation's own pair
-            if note:
+        match told:
+            case Start() | Stop() | Promote() | Demote() | Route():
+                answers.append(f"{when} {say_decision(told)}")
+            case Chapter(incident=incident, entry=entry):
+                answers.append(f"{when} == {incident} {entry.subject} {entry.stage}: {entry.text}")
+            case Harm(fault=fault, note=note) if note:
                 answers.append(f"{when} ({fault.kind}: {note})")
+            case _:
+                pass
 
     return tell
 

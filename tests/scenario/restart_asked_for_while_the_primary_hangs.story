@@ -24,7 +24,7 @@ system pair
   5.743s route pair [active a; a drain, b in]: a drain
   5.743s stop pair/a: asked for by operator
   5.749s route pair [active b; a drain, b in]: active b
-  5.752s == i-1 pair failed over: serves again, by b under epoch 2; outage 15ms
+  5.752s == i-1 pair failed over: serves again, by b under epoch 2; outage 515ms
   6.744s route pair [active b; a out, b in]: a out
   6.744s start pair/a attempt 1 epoch 2: live: no answer
   6.747s route pair [active b; a down, b in]: a down
@@ -34,7 +34,7 @@ system pair
   6.876s route pair [active b; a in, b drain]: b drain
   6.882s route pair [active a; a in, b drain]: active a
   6.885s == i-1 pair failed over: serves again, by a under epoch 3; outage 9ms
-  6.885s == i-1 pair recovered: redundancy restored, 2/2; outage 24ms
+  6.885s == i-1 pair recovered: redundancy restored, 2/2; outage 524ms
   7.001s stop pair/b: asked for by operator
   7.011s route pair [active a; a in, b out]: b out
   7.012s start pair/b epoch 3: asked for by operator

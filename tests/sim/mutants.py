@@ -8,25 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from holdfast.detect import judging
-from holdfast.failover import placing, roles, routing
+from holdfast.detect import health
+from holdfast.failover import candidates, placing, roles, routing
 from holdfast.loop import (
     chronicle,
     commit,
     housekeeping,
     noting,
-    observe,
     observe_finished,
     observe_process,
     observe_traffic,
     reconcile,
     scoping,
-    waking,
 )
+from holdfast.model import duty
 from holdfast.model.decisions import Promote, Start
 from holdfast.model.state import ProcessAbsent, Role
 from holdfast.model.value import replace
-from holdfast.model.wishes import NOTHING, Wishes, wish
+from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 from holdfast.recover import recovering, starting, stopping
 
 Patch = tuple[object, str, Callable[..., Any]]
@@ -67,7 +66,7 @@ def _epoch_kept(original: Callable[..., Wishes]) -> Callable[..., Wishes]:
 
 def _promote_first(state: Any, primary: Any, why: str, now: int) -> Wishes:
     # The new one is promoted beside the old one, which is asked to step down later.
-    target = roles._target(state, primary.id.partition("/")[0], now, but=primary.id)
+    target = roles._target(state, primary.id.partition("/")[0], now, but=primary.id, in_need=False)
     if target is None:
         return NOTHING
     return wish(Promote(target.id, state.services[primary.id.partition("/")[0]].epoch + 1, why))
@@ -109,6 +108,15 @@ def _start_at_once(state: Any, policy: Any, component: Any, process: Any, now: i
     return wish(starting._start(state, policy, component, component.attempts + 1, "it does not run"))
 
 
+def _given_up_for_good(original: Callable[..., Wishes]) -> Callable[..., Wishes]:
+    def restart(state: Any, policy: Any, component: Any, process: Any, now: int) -> Wishes:
+        if component.gave_up_at is not None:
+            return withhold(component.id, "start", "budget_spent", "it failed too often")
+        return original(state, policy, component, process, now)
+
+    return restart
+
+
 def _commit_paused(original: Callable[..., Any]) -> Callable[..., Any]:
     def pause_of(*_: object) -> None:
         return None
@@ -148,13 +156,27 @@ def _unready_ignored(original: Callable[..., Any]) -> Callable[..., Any]:
     return waits_for
 
 
+def _unchanged(state: Any, _now: int) -> Any:
+    return state
+
+
+def _nothing(*_: object) -> Wishes:
+    return NOTHING
+
+
+def _all_well(*_: object) -> float:
+    return 1.0
+
+
 def _never(*_: object) -> bool:
     return False
 
 
 def _named_service_only(before: Any, state: Any, event: Any, now: int) -> tuple[str, ...]:
     named = scoping._named(before, event)
-    return tuple(state.policy.services) if named is None else (named,) if named in state.policy.services else ()
+    return (
+        tuple(state.policy.services) if named is None else (named,) if named in state.policy.services else ()
+    )
 
 
 def _lane_of_any_role(policy: Any, member: Any) -> bool:
@@ -181,34 +203,59 @@ MUTANTS = (
             (commit, "others_holding", nobody),
             (placing, "others_holding", nobody),
             (placing, "may_run", _never),
-            (placing.candidates, "unproven", nobody),
+            (candidates, "unproven", nobody),
         ),
     ),
     Mutant("two_wishes_of_a_turn_both_taken", ((commit, "others_holding", nobody),)),
-    Mutant("promoted_before_demoted", ((roles, "_take_role", _promote_first), (commit, "others_holding", nobody))),
-    Mutant("survey_older_than_the_change_believed", ((observe_process, "_survey_one", _survey_believed(observe_process._survey_one)),)),
+    Mutant(
+        "promoted_before_demoted", ((roles, "_take_role", _promote_first), (commit, "others_holding", nobody))
+    ),
+    Mutant(
+        "survey_older_than_the_change_believed",
+        ((observe_process, "_survey_one", _survey_believed(observe_process._survey_one)),),
+    ),
     Mutant("exit_of_an_old_life_believed", ((observe_process, "exited", _any_exit_believed),)),
-    Mutant("finished_believed_when_not_in_flight", ((observe_finished, "finished", _any_finished_believed(observe_finished.finished)),)),
+    Mutant(
+        "finished_believed_when_not_in_flight",
+        ((observe_finished, "finished", _any_finished_believed(observe_finished.finished)),),
+    ),
     Mutant("epoch_not_raised", ((roles, "_fill", _epoch_kept(roles._fill)),)),
     Mutant("epoch_forgotten_with_its_service", ((housekeeping, "_retired", _service_forgotten),)),
     Mutant("budget_ignored", ((starting, "_restart", _start_at_once),)),
-    Mutant("pause_ignored", ((commit, "pause_of", _commit_paused(commit.pause_of)),)),
-    Mutant("deadline_forgotten", ((reconcile.observe_finished, "expire", lambda state, now: state),)),
-    Mutant("withheld_start_never_woken", ((reconcile.scoping, "concerned", _named_service_only),)),
+    Mutant("pause_ignored", ((commit, "pause_of", _commit_paused(duty.pause_of)),)),
+    Mutant("deadline_forgotten", ((observe_finished, "expire", _unchanged),)),
+    Mutant("withheld_start_never_woken", ((scoping, "concerned", _named_service_only),)),
     Mutant("hold_never_ends", ((noting, "_flapped", _unheld(noting._flapped)),)),
     Mutant("incident_never_closed", ((chronicle, "_is_calm", _never),)),
-    Mutant("dependency_order_ignored", ((starting, "waits_for", _unready_ignored(starting.waits_for)),)),
-    Mutant("role_in_memory_believed_over_the_record", ((observe_process, "_with_seen_role", _role_from_memory),)),
+    Mutant("dependency_order_ignored", ((starting, "waits_for", _unready_ignored(duty.waits_for)),)),
+    Mutant(
+        "role_in_memory_believed_over_the_record", ((observe_process, "_with_seen_role", _role_from_memory),)
+    ),
     Mutant("failed_stop_taken_for_an_end", ((observe_finished, "_stopped", _failed_stop_is_an_end),)),
     Mutant("failed_demote_taken_for_done", ((observe_finished, "_demoted", _failed_demote_is_done),)),
-    Mutant("unknown_promote_taken_for_failed", ((observe_finished, "_promoted", _unknown_promote_is_failed(observe_finished._promoted)),)),
+    Mutant(
+        "unknown_promote_taken_for_failed",
+        ((observe_finished, "_promoted", _unknown_promote_is_failed(observe_finished._promoted)),),
+    ),
     Mutant("standby_reached_before_its_promotion", ((routing, "_may_be_reached", _lane_of_any_role),)),
     Mutant("drift_overlooked", ((observe_traffic, "has_drifted", _never),)),
-    Mutant("strays_overlooked", ((recovering, "recover_orphans", lambda state, now: NOTHING), (reconcile, "recover_orphans", lambda state, now: NOTHING))),
-    Mutant("hung_one_left_alone", ((stopping, "_end_failing", lambda *_: NOTHING),)),
-    Mutant("health_of_the_first_member_only", ((noting.health, "service_health", lambda state, name: 1.0), (reconcile.health, "system_health", lambda state: 1.0))),
-    Mutant("budget_never_given_back", ((noting, "_deserves_trust", _never), (starting, "restarts_left", lambda *_: 0))),
+    Mutant(
+        "strays_overlooked",
+        (
+            (recovering, "recover_orphans", _nothing),
+            (reconcile, "recover_orphans", _nothing),
+        ),
+    ),
+    Mutant("hung_one_left_alone", ((stopping, "_end_failing", _nothing),)),
+    Mutant(
+        "health_of_the_first_member_only",
+        (
+            (health, "service_health", _all_well),
+            (health, "system_health", _all_well),
+        ),
+    ),
+    Mutant(
+        "what_was_given_up_is_never_tried_again",
+        ((starting, "_restart", _given_up_for_good(starting._restart)),),
+    ),
 )
-assert judging
-assert observe
-assert waking

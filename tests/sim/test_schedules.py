@@ -8,14 +8,9 @@ import pytest
 from holdfast.sim.faults import FaultKind
 from holdfast.sim.running import Run, run_seed
 
-# Seeds that once found something in the core, and what they found.
+# Seeds that once found something in the core, and what they found. What earlier generators drew is told as stories.
 REGRESSIONS = {
-    45: "a slow start was ended by its liveness probe",
-    94: "a service that returned to the file reused its epochs",
-    139: "a removed singleton still ran when another member was started",
-    948: "a singleton with cold members never drained before its planned restart",
-    1932: "traffic went to a member that had to be promoted first",
-    2262: "both members waited for a planned restart while the primary hung",
+    404046: "a service left the file while its traffic was being changed",
 }
 BATCHES, EACH = 12, 250
 
@@ -44,4 +39,4 @@ def test_a_seed_plays_the_same_each_time() -> None:
 
 def test_every_kind_of_fault_is_drawn() -> None:
     seen = {fault.kind for run in played(range(300)) for fault in run.faults}
-    assert seen == set(FaultKind) - {FaultKind.RESUME}  # which ends what other faults began
+    assert seen == set(FaultKind) - {FaultKind.RESUME, FaultKind.DOWN}  # they end what others began

@@ -42,6 +42,7 @@ VERBS = {
     "down": Verb("holding", "Act", "Stop every service, and the agent."),
     "simulate": Verb("simulate", "Prove", "Play faults through on virtual time; nothing real is touched."),
     "replay": Verb("replay", "Prove", "Decide a journal's turns again and compare."),
+    "lock": Verb("lock", "Tools", "Run a command while holding a lock."),
     "schema": Verb("policy_file", "Tools", "Print the JSON Schema of holdfast.yaml."),
     "completion": Verb("completion", "Tools", "Print the completion script of a shell."),
 }

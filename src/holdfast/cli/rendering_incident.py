@@ -6,7 +6,7 @@ cause     process_exited: web/web-1 was killed by signal KILL
 times     detect 212ms   diagnose 18ms   fail over 385ms   to redundancy 2.48s
 outage    403ms   S min 0.50
 
-  15:03:13.000     0ms  last seen well
+  15:03:13.000     0ms  counted from here
   15:03:13.212  +212ms  detected     web/web-1  the process was killed by signal KILL
 """
 
@@ -33,7 +33,7 @@ _TONES = {
 class Durations(Value, frozen=True):
     """How long the stations of an incident took. None: not reached, or not needed."""
 
-    detect: Duration  # from the last moment that all was seen well: an upper bound
+    detect: Duration  # from where the incident's times count
     diagnose: Duration | None  # from detection
     failover: Duration | None  # from detection until a member serves again
     recover: Duration | None  # from detection until redundancy is back
@@ -88,9 +88,9 @@ def incident_text(incident: Incident, now: Instant, clock: WallClock, paint: Pai
 
 
 def timeline_lines(incident: Incident, clock: WallClock, paint: Paint) -> list[str]:
-    """Return the timeline, each line with its distance from the last moment that all was seen well."""
+    """Return the timeline, each line with its distance from where its times count."""
     rows: list[Row] = [
-        (f"  {clock.time_of_day(incident.fault_at)}", Cell("   +0ms", Tone.QUIET), "last seen well")
+        (f"  {clock.time_of_day(incident.fault_at)}", Cell("   +0ms", Tone.QUIET), "counted from here")
     ]
     rows += [_entry(entry, incident, clock) for entry in incident.timeline]
     wide = widths([row[:4] for row in rows])

@@ -5,6 +5,7 @@ from holdfast.model.duty import (
     balancer_runs,
     has_role,
     is_frozen,
+    is_unjudged,
     next_to_restart,
     primary_of,
     restart_reason,
@@ -25,7 +26,7 @@ def steer(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
     service = state.services[policy.name]
     if service.routed == routing or service.flight is not None:
         return kept
-    if service.routed is None and not service.seen and any(map(_is_unjudged, state.members(policy.name))):
+    if service.routed is None and not service.seen and any(map(is_unjudged, state.members(policy.name))):
         why = "it is not read back yet what the balancer does with what an earlier agent left running"
         return kept + withhold(policy.name, "route", "not_seen", why)
     if not balancer_runs(state):
@@ -126,15 +127,9 @@ def _lane(state: State, member: ComponentState, now: Instant) -> Lane:
         return Lane.OUT
     if member.drain is not None or _is_leaving(state, member):
         return Lane.DRAIN
-    if _is_unjudged(member) and (seen := _seen_lane(state, member)) is not None:
+    if is_unjudged(member) and (seen := _seen_lane(state, member)) is not None:
         return seen  # an agent that starts must not take traffic from what works, before it has asked it
     return Lane.IN if member.status in (Status.UP, Status.SUSPECT) else Lane.DOWN
-
-
-def _is_unjudged(member: ComponentState) -> bool:
-    """Tell whether an earlier agent left it running and no probe has told yet how it is."""
-    process = member.process
-    return isinstance(process, ProcessRunning) and process.adopted and member.status is Status.UNKNOWN
 
 
 def _seen_lane(state: State, member: ComponentState) -> Lane | None:

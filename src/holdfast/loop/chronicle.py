@@ -11,10 +11,11 @@ from holdfast.model.findings import Cause, CauseCode, Finding
 from holdfast.model.ids import ComponentId, IncidentId, ServiceName, member_of
 from holdfast.model.incidents import Entry, Incident, Stage
 from holdfast.model.state import ComponentState, ProcessAbsent, State, Status
-from holdfast.model.time import Instant, show_duration
+from holdfast.model.time import Duration, Instant, show_duration
 from holdfast.model.value import Value, replace
 
 ENTRIES_MAX = 200  # a longer timeline loses its middle: how it began and how it ended matter most
+_LOOPS_FROM = 2  # failures in a row: the restart did not help
 CLOSED_KEPT = 10  # closed incidents that stay in the state; the journal keeps them all
 
 
@@ -52,14 +53,18 @@ def _incident_of_root(state: State, name: ServiceName, causes: dict[ComponentId,
 
 
 def _fault_at(state: State, findings: tuple[Finding, ...], now: Instant) -> Instant:
-    """Return the last moment at which all was seen well."""
+    """Return the moment that the incident's times count from.
+
+    That is the end of the process, or the first question that was answered badly. What ended while no agent
+    looked may have ended at any time since it was last known to run.
+    """
     moments = [now]
     for found in findings:
         component = state.components.get(found.component) if found.component else None
         if component is None:
             continue
         if isinstance(component.process, ProcessAbsent):
-            moments.append(component.process.since)
+            moments.append(component.process.seen_at or component.process.since)
         moments += [seen.failing_from for seen in component.probes.values() if seen.failing_from is not None]
     return min(moments)
 
@@ -262,12 +267,16 @@ def _is_calm(state: State, name: ServiceName, now: Instant) -> bool:
     members = [member for member in state.members(name) if is_wanted(state, member.id)]
     if not members:
         return name not in state.policy.services or state.is_going_down
-    are_back = all(_is_back(member) for member in members)
+    stable_after = state.policy.services[name].restart.stable_after if members else 0
+    are_back = all(_is_back(member, stable_after, now) for member in members)
     return are_back and is_settled(state, name) and not finding.find(state, name, now)
 
 
-def _is_back(component: ComponentState) -> bool:
-    return component.status in (Status.UP, Status.DRAINING) and component.flight is None
+def _is_back(component: ComponentState, stable_after: Duration, now: Instant) -> bool:
+    if component.status not in (Status.UP, Status.DRAINING) or component.flight is not None:
+        return False
+    # What fell again after its restart may do so once more: a crash loop is one fault, so one incident.
+    return component.attempts < _LOOPS_FROM or now - component.status_since >= stable_after
 
 
 def _bounded(timeline: tuple[Entry, ...]) -> tuple[Entry, ...]:

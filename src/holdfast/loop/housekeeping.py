@@ -34,6 +34,7 @@ def _retired(state: State, names: AbstractSet[ServiceName], now: Instant) -> Sta
         state,
         services={name: service for name, service in state.services.items() if name not in names},
         withheld={name: held for name, held in state.withheld.items() if name not in names},
+        flights={id_: subject for id_, subject in state.flights.items() if subject not in names},
         epoch_floors={**state.epoch_floors, **epochs},
     )
     return chronicle.abandoned(state, now)

@@ -2,11 +2,12 @@
 
 from holdfast.detect import health, judging
 from holdfast.failover import roles
-from holdfast.model.duty import is_usable, is_wanted, pause_of, primary_of, waits_for
+from holdfast.model.duty import is_unjudged, is_usable, is_wanted, pause_of, primary_of, waits_for
 from holdfast.model.ids import ServiceName, component_id, member_of
 from holdfast.model.policy import FlapPolicy, Mode, RestartPolicy, ServicePolicy
 from holdfast.model.state import (
     ComponentState,
+    ProcessUnknown,
     Role,
     ServiceState,
     State,
@@ -117,7 +118,7 @@ def _flapped(rules: FlapPolicy, component: ComponentState, now: Instant) -> Comp
 
 def _note_service(state: State, policy: ServicePolicy, now: Instant) -> tuple[State, Instant | None]:
     service = state.services[policy.name]
-    serving = serves(state, policy)
+    serving = serves(state, policy) or (service.serving and _is_only_unseen(state, policy))
     switchover, wake = _switchover(state, policy, service, now)
     score = health.service_health(state, policy.name)
     pause = service.pause if service.pause is not None and now < service.pause.until else None
@@ -150,6 +151,19 @@ def serves(state: State, policy: ServicePolicy) -> bool:
             return holder is not None and holder.role is Role.PRIMARY and is_usable(holder)
         case Mode.SINGLETON:
             return any(is_usable(m) and is_wanted(state, m.id) for m in state.members(policy.name))
+
+
+def _is_only_unseen(state: State, policy: ServicePolicy) -> bool:
+    """Tell whether who served may well go on serving: an agent that has just started has not asked it yet."""
+    if policy.mode is Mode.ACTIVE_STANDBY:
+        holder = primary_of(state, policy.name)
+        members = [holder] if holder is not None else []
+    else:
+        members = [member for member in state.members(policy.name) if is_wanted(state, member.id)]
+    return any(
+        is_unjudged(member) or (isinstance(member.process, ProcessUnknown) and not state.surveyed_at)
+        for member in members
+    )
 
 
 def _switchover(

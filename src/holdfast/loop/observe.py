@@ -17,7 +17,7 @@ from holdfast.loop import (
     reviving,
 )
 from holdfast.model import events
-from holdfast.model.state import ComponentState, ProcessAbsent, ProcessUnknown, State
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, ProcessUnknown, State
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
 
@@ -71,7 +71,7 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
     components = {
         id_: replace(
             component,
-            process=ProcessUnknown(now),
+            process=ProcessUnknown(now, _seen_at(state, component)),
             flight=None,
             # What was stopped by plan is not missed when it is still absent.
             has_been_up=component.has_been_up and not _is_absent_by_plan(component),
@@ -100,6 +100,17 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
         wall_offset=event.wall_offset,
         salt=event.salt,
     )
+
+
+def _seen_at(state: State, component: ComponentState) -> Instant:
+    """Return when the component was last known to run: what ends while nobody looks has ended since then."""
+    match component.process:
+        case ProcessUnknown(seen_at=seen_at):
+            return seen_at
+        case ProcessRunning(since=since):
+            return max(since, state.looked_at)
+        case _:
+            return 0
 
 
 def _is_absent_by_plan(component: ComponentState) -> bool:

@@ -19,7 +19,8 @@ from holdfast.model.value import replace
 
 # After an action failed the next one waits, so that a world that refuses at once is not asked in a tight loop.
 RETRY_AFTER = SECOND
-REROUTE_AFTER = 200 * MILLISECOND
+REROUTE_AFTER = 200 * MILLISECOND  # doubles with each failure in a row
+REROUTE_AFTER_MAX = 5 * SECOND
 
 
 def finished(state: State, event: Finished, now: Instant) -> State:
@@ -126,5 +127,15 @@ def _demoted(component: ComponentState, event: Finished, now: Instant) -> Compon
 
 def _routed(service: ServiceState, event: Finished, now: Instant) -> ServiceState:
     if event.ending is Ending.DONE:
-        return replace(service, routed=service.routing, routed_at=now, routing=None, flight=None)
-    return replace(service, routed=None, routing=None, flight=None, not_before=now + REROUTE_AFTER)
+        return replace(
+            service, routed=service.routing, routed_at=now, routing=None, flight=None, route_failures=0
+        )
+    wait = min(REROUTE_AFTER << min(service.route_failures, 10), REROUTE_AFTER_MAX)
+    return replace(
+        service,
+        routed=None,
+        routing=None,
+        flight=None,
+        not_before=now + wait,
+        route_failures=service.route_failures + 1,
+    )

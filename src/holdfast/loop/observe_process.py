@@ -56,6 +56,7 @@ def gone(
         how,
         is_expected=is_ours and not has_failed,
         ended_for=component.reason if is_ours and has_failed else "",
+        seen_at=component.process.seen_at if isinstance(component.process, ProcessUnknown) else 0,
     )
     return replace(
         component,

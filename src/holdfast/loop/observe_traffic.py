@@ -13,6 +13,8 @@ def seen(state: State, event: TrafficSeen) -> State:
     if service is None or service.flight is not None or service.routed_at > event.taken_at:
         return state
     after = replace(service, seen=event.members, seen_active=event.active)
+    if not service.seen:  # it answers again: whatever it refused before need not hold now
+        after = replace(after, not_before=0, route_failures=0)
     if has_drifted(service, event.active, event.members):
         after = replace(after, routed=None)
     return state if after == service else state.with_service(after)

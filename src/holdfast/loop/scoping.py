@@ -12,6 +12,8 @@ def concerned(before: State, state: State, event: events.Event, now: Instant) ->
     """Return the services that the turn goes over, dependencies before what depends on them."""
     policy = state.policy
     named = _named(before, event)
+    if state.is_going_down:
+        return tuple(policy.services)  # what ends lets its dependencies end next, against the usual direction
     if named is None or now - state.looked_at >= LOOK_AT_ALL_EVERY:
         return tuple(policy.services)
     due = {

@@ -47,6 +47,12 @@ def is_frozen(component: ComponentState) -> bool:
     return isinstance(process, ProcessRunning) and (process.stopped_since is not None or process.is_dying)
 
 
+def is_unjudged(component: ComponentState) -> bool:
+    """Tell whether an earlier agent left it running and no probe has told yet how it is."""
+    process = component.process
+    return isinstance(process, ProcessRunning) and process.adopted and component.status is Status.UNKNOWN
+
+
 def has_role(component: ComponentState) -> bool:
     """Tell whether the component is primary, or may be."""
     return component.role in (Role.PRIMARY, Role.PROMOTING)

@@ -34,7 +34,7 @@ class Incident(Value, frozen=True):
     id: IncidentId
     service: ServiceName  # where it began: the root, not what merely depends on it
     opened_at: Instant  # when it was detected
-    fault_at: Instant  # the last moment at which all was seen well: the fault is younger
+    fault_at: Instant  # its times count from here: the end of a process, or the first bad answer's question
     cause: Cause | None = None
     components: tuple[ComponentId, ...] = ()  # all that were touched
     timeline: tuple[Entry, ...] = ()  # oldest first; bounded

@@ -46,6 +46,7 @@ class ProcessUnknown(Tagged, frozen=True):
     """Not known whether it runs: treat it as if it might."""
 
     since: Instant
+    seen_at: Instant = 0  # when it was last known to run; 0: not known
 
 
 class ProcessAbsent(Tagged, frozen=True):
@@ -56,6 +57,7 @@ class ProcessAbsent(Tagged, frozen=True):
     exit: Exit | None = None  # None: it was never started, or nobody saw it end
     is_expected: bool = True  # we stopped it by plan, or never started it
     ended_for: str = ""  # it failed and was ended for this reason: how it ended says nothing then
+    seen_at: Instant = 0  # when it was last known to run, if nobody looked for a while before `since`
 
 
 class ProcessRunning(Tagged, frozen=True):
@@ -167,6 +169,7 @@ class ServiceState(Value, frozen=True):
     routing: Routing | None = None  # what it is being told now
     flight: InFlight | None = None  # that Route on its way
     not_before: Instant = 0  # a Route failed: the next one waits until then
+    route_failures: int = 0  # in a row: sets how long the next one waits
     wake_at: Instant | None = None  # the next deadline of its own
     switchover: Switchover | None = None
     pause: Pause | None = None

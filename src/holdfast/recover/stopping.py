@@ -4,6 +4,7 @@ from holdfast.model.decisions import Stop
 from holdfast.model.duty import (
     has_left,
     has_role,
+    is_unjudged,
     is_usable,
     is_wanted,
     may_run,
@@ -131,6 +132,9 @@ def _restart_by_plan(
         return withhold(
             component.id, "restart", "role_first", f"{reason}; its role moves to another member first"
         )
+    if is_unjudged(component):
+        # It may well be the one that serves: an agent that has just started does not know yet.
+        return withhold(component.id, "restart", "unjudged", f"{reason}; how it is was not asked yet")
     if component.together or not is_usable(component):
         return wish(Stop(component.id, at_once=False, why=reason))
     due = next_to_restart(state, policy.name)

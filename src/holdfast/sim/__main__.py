@@ -24,7 +24,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes (default 1)")
     parser.add_argument("--seed", type=int, help="only this one")
-    parser.add_argument("--trace", action="store_true", help="with --seed: everything that happens, line by line")
+    parser.add_argument(
+        "--trace", action="store_true", help="with --seed: everything that happens, line by line"
+    )
     asked = parser.parse_args()
     if asked.seed is not None:
         return _replay(asked.seed, is_full=asked.trace)

@@ -6,6 +6,7 @@ up. An epoch is covered by the book, on disk, before it is used.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop, subject_of
@@ -37,7 +38,9 @@ class Call:
 class Acting:
     """The hands of the simulated agent."""
 
-    def __init__(self, clock: Clockwork, chance: Chance, world: World, shell: Shell, deliver: Delivering) -> None:
+    def __init__(
+        self, clock: Clockwork, chance: Chance, world: World, shell: Shell, deliver: Delivering
+    ) -> None:
         self._clock = clock
         self._chance = chance
         self._world = world
@@ -55,7 +58,7 @@ class Acting:
             call = self.calls[subject] = Call(decision, self._shell.life)
             if isinstance(decision, Start | Promote):
                 self._cover(decision)
-            self._clock.after(self._time_of(decision), lambda call=call: self._do(call))  # type: ignore[misc]  # mypy: a default in a lambda
+            self._clock.after(self._time_of(decision), partial(self._do, call))
 
     def let_go(self) -> None:
         """The agent dies: what is under way was just done, or never will be."""
@@ -187,7 +190,9 @@ class Acting:
     def _demote(self, call: Call, decision: Demote) -> None:
         life = self._world.lives.get(decision.component)
         if life is not None and self._fails(FaultKind.FAIL_DEMOTE, decision.component):
-            self._finish(call, self._chance.pick((Ending.FAILED, Ending.UNKNOWN)), "demote exited with code 1")
+            self._finish(
+                call, self._chance.pick((Ending.FAILED, Ending.UNKNOWN)), "demote exited with code 1"
+            )
             return
         if life is not None:
             life.is_primary = False

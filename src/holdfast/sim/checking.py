@@ -15,7 +15,7 @@ from holdfast.model.observation import Outcome
 from holdfast.model.policy import Mode
 from holdfast.model.routing import Lane
 from holdfast.model.state import ComponentState, ProcessAbsent, Role, State, Status
-from holdfast.model.time import SECOND, Duration, Instant, show_duration
+from holdfast.model.time import SECOND, Instant, show_duration
 from holdfast.model.value import replace
 from holdfast.sim.clockwork import Clockwork
 from holdfast.sim.truth import World
@@ -54,12 +54,18 @@ class Checking:
 
     # --- told by the simulation
 
-    def __call__(self, event: Event, before: State, after: State, decisions: tuple[Decision, ...]) -> None:
+    def __call__(
+        self,
+        event: Event,
+        before: State,  # noqa: ARG002 - a follower of the shell is told both
+        after: State,
+        decisions: tuple[Decision, ...],
+    ) -> None:
         """Judge one turn."""
         now = self._clock.now
-        self._forgive(event, before)
+        self._forgive(event)
         for decision in decisions:
-            self._judge_decision(before, after, decision, now)
+            self._judge_decision(after, decision, now)
         if len({subject_of(decision) for decision in decisions}) < len(decisions):
             self._break("one_at_a_time", f"two decisions about one subject in a turn: {decisions}")
         self._judge_health(after)
@@ -114,18 +120,20 @@ class Checking:
     def _break(self, rule: str, text: str) -> NoReturn:
         raise Violation(rule, text)
 
-    def _forgive(self, event: Event, before: State) -> None:
+    def _forgive(self, event: Event) -> None:
         """A person looked, or the file changed: budgets begin anew, pauses end."""
         if isinstance(event, ResumeRequested):
             if event.target is None:
                 self._pauses.clear()
             self._pauses.pop(event.target, None)
         if isinstance(event, PolicyChanged):
-            self._pauses = {name: at for name, at in self._pauses.items() if name is None or name in event.policy.services}
+            self._pauses = {
+                name: at for name, at in self._pauses.items() if name is None or name in event.policy.services
+            }
         if isinstance(event, PolicyChanged | RestartRequested | ResumeRequested):
             self._restarts.clear()
 
-    def _judge_decision(self, before: State, after: State, decision: Decision, now: Instant) -> None:
+    def _judge_decision(self, after: State, decision: Decision, now: Instant) -> None:
         subject, service = subject_of(decision), service_of_decision(decision)
         if not decision.why.strip():
             self._break("why", f"{name_of(decision)} {subject} has no reason")
@@ -145,7 +153,7 @@ class Checking:
                 self._break("epoch", f"{name_of(decision)} {subject} under epoch {decision.epoch} again")
             self._granted[service] = decision.epoch
         if isinstance(decision, Start):
-            self._judge_start(before, after, decision, now)
+            self._judge_start(after, decision, now)
 
     def _judge_route(self, after: State, decision: Route) -> None:
         for name, lane in decision.routing.lanes.items():
@@ -153,15 +161,13 @@ class Checking:
             if member.id in self._world.hooked and lane is Lane.IN and member.role is not Role.PRIMARY:
                 self._break("standby_reached", f"{member.id} is routed to and is {member.role}")
 
-    def _judge_start(self, before: State, after: State, decision: Start, now: Instant) -> None:
+    def _judge_start(self, after: State, decision: Start, now: Instant) -> None:
         id_ = decision.component
         policy = after.policy.services[service_of(id_)]
         starting = [name for name in policy.depends_on if not after.services[name].serving]
         if starting:
             self._break("dependency_order", f"start {id_} while {', '.join(starting)} does not serve")
-        if isinstance(before.components.get(id_, _NOBODY).process, ProcessAbsent) is False and not isinstance(
-            after.components[id_].process, ProcessAbsent
-        ):
+        if not isinstance(after.components[id_].process, ProcessAbsent):
             self._break("proof", f"start {id_}, which is not proven absent")
         if decision.attempt:
             rules = policy.restart
@@ -169,7 +175,9 @@ class Checking:
             times.append(now)
             self._restarts[id_] = times
             if len(times) > rules.restarts_max + 1:  # and the one attempt after the budget was spent
-                self._break("budget", f"{id_} restarted {len(times)} times within {show_duration(rules.window)}")
+                self._break(
+                    "budget", f"{id_} restarted {len(times)} times within {show_duration(rules.window)}"
+                )
 
     def _judge_health(self, state: State) -> None:
         expected = expected_health(state)
@@ -199,7 +207,10 @@ class Checking:
         for id_, subject in state.flights.items():
             entry = state.components.get(subject) if "/" in subject else state.services.get(subject)
             if entry is None or entry.flight is None or entry.flight.decision != id_:
-                self._break("forgotten", f"decision {id_} about {subject} is in flight, but {subject} knows nothing of it")
+                self._break(
+                    "forgotten",
+                    f"decision {id_} about {subject} is in flight, but {subject} knows nothing of it",
+                )
             elif entry.flight.deadline + _OVERDUE < now:
                 self._break("forgotten", f"{entry.flight.action} {subject} is past its deadline")
 
@@ -212,7 +223,10 @@ class Checking:
                 if is_held or not _is_idle(state, component, now):
                     self._idle_from.pop(id_, None)
                 elif now - self._idle_from.setdefault(id_, now) > _IDLE_MAX:
-                    self._break("forgotten", f"{id_} is {component.status} ({component.reason}), and nothing is done or said")
+                    self._break(
+                        "forgotten",
+                        f"{id_} is {component.status} ({component.reason}), and nothing is done or said",
+                    )
 
     def _judge_missed(self, state: State, decisions: tuple[Decision, ...], now: Instant) -> None:
         """Compare with a full look: what only it would do must not stay undone."""
@@ -252,19 +266,13 @@ def expected_health(state: State) -> float:
             component = state.components[component_id(service.name, member.name)]
             weights += member.weight * service.weight
             total += member.weight * service.weight * _share(component)
-    return total / weights if weights else 1.0 if not _members(state) else 0.0
-
-
-def _members(state: State) -> int:
-    return sum(not service.is_builtin for service in state.policy.services.values())
+    return total / weights if weights else 1.0
 
 
 def _share(component: ComponentState) -> float:
     if component.status not in (Status.UP, Status.SUSPECT, Status.DRAINING):
         return 0.0
-    warns = any(seen.last is not None and seen.last.outcome is Outcome.DEGRADED for seen in component.probes.values())
+    warns = any(
+        seen.last is not None and seen.last.outcome is Outcome.DEGRADED for seen in component.probes.values()
+    )
     return 0.5 if warns else 1.0
-
-
-_NOBODY = ComponentState("", ProcessAbsent(0))
-LANES_EVERY: Duration = SECOND

@@ -40,6 +40,7 @@ class FaultKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     RESTART = "restart"
+    DOWN = "down"  # everything is to be stopped; for stories, not drawn by seeds
     POLICY = "policy"  # the file changes: `to` names the variant
 
 
@@ -57,6 +58,13 @@ class Fault(Value, frozen=True):
         return self.target in ("", subject) or subject.partition("/")[0] == self.target
 
 
+class Harm(Value, frozen=True):
+    """A fault that was put in, and what came of it: why it did nothing, or why a command was refused."""
+
+    fault: Fault
+    note: str = ""
+
+
 OF_COMPONENTS = (
     FaultKind.CRASH,
     FaultKind.HANG,
@@ -69,6 +77,13 @@ OF_COMPONENTS = (
     FaultKind.NEVER_READY,
     FaultKind.FAIL_STOP,
     FaultKind.DRAIN,
+)
+OF_WHOLE = (
+    FaultKind.FAIL_START,
+    FaultKind.CRASH_AT_START,
+    FaultKind.FAIL_STOP,
+    FaultKind.SLOW,
+    FaultKind.UNREADY,
 )
 OF_PAIRS = (FaultKind.FAIL_PROMOTE, FaultKind.FAIL_DEMOTE, FaultKind.SWITCHOVER)
 OF_NOBODY = (

@@ -81,7 +81,14 @@ class Harming:
                 return self._drift(fault)
             case FaultKind.POLICY:
                 return self._change(fault.to)
-            case FaultKind.SWITCHOVER | FaultKind.DRAIN | FaultKind.PAUSE | FaultKind.RESUME | FaultKind.RESTART:
+            case (
+                FaultKind.SWITCHOVER
+                | FaultKind.DRAIN
+                | FaultKind.PAUSE
+                | FaultKind.RESUME
+                | FaultKind.RESTART
+                | FaultKind.DOWN
+            ):
                 return self._ask(fault)
             case _:
                 self._world.windows.append((self._clock.now + fault.lasts, fault))
@@ -167,6 +174,8 @@ class Harming:
                 command = events.DrainRequested(fault.target, BY)
             case FaultKind.PAUSE:
                 command = events.PauseRequested(fault.target or None, now + fault.lasts, BY, "maintenance")
+            case FaultKind.DOWN:
+                command = events.DownRequested(BY)
             case FaultKind.RESTART:
                 command = events.RestartRequested(fault.target, BY)
             case _:
@@ -184,5 +193,3 @@ class Harming:
         component = self._shell.state.components.get(resume.target)
         if component is not None and component.drain is not None:
             self.harm(resume)
-
-

@@ -1,5 +1,7 @@
 """Looking: the simulated probes, surveys and looks at the balancer, at the pace of the real ones."""
 
+from functools import partial
+
 from holdfast.model.decisions import Decision
 from holdfast.model.duty import member_policy
 from holdfast.model.events import Event, Probed, Surveyed, TrafficLost, TrafficSeen
@@ -23,7 +25,9 @@ _ASKED_AGAIN = (Outcome.PASSED, Outcome.DEGRADED)
 class Looking:
     """The eyes of the simulated agent."""
 
-    def __init__(self, clock: Clockwork, chance: Chance, world: World, shell: Shell, deliver: Delivering) -> None:
+    def __init__(
+        self, clock: Clockwork, chance: Chance, world: World, shell: Shell, deliver: Delivering
+    ) -> None:
         self._clock = clock
         self._chance = chance
         self._world = world
@@ -85,7 +89,12 @@ class Looking:
         is_slow = world.has(FaultKind.SLOW, id_, now) and self._chance.often(0.7)
         if life.is_frozen or life.is_hung or is_slow:
             return Observation(
-                Outcome.FAILED, Layer.ANSWER, Failure.TIMED_OUT, probe.timeout, now + probe.timeout, "no answer"
+                Outcome.FAILED,
+                Layer.ANSWER,
+                Failure.TIMED_OUT,
+                probe.timeout,
+                now + probe.timeout,
+                "no answer",
             )
         if probe.purpose is Purpose.READINESS and world.has(FaultKind.UNREADY, id_, now):
             return Observation(Outcome.FAILED, Layer.CONTENT, Failure.STATUS, quick, now + quick, "HTTP 503")
@@ -101,7 +110,8 @@ class Looking:
         # Looking takes time: what is found may be as old as its beginning, or as new as its end.
         early = self._world.seen() if not self._chance.is_steady and self._chance.often(0.5) else None
         self._shell.later(
-            delay, lambda: self._shell.put(Surveyed(taken_at, early if early is not None else self._world.seen()))
+            delay,
+            lambda: self._shell.put(Surveyed(taken_at, early if early is not None else self._world.seen())),
         )
         self._shell.later(SURVEY_EVERY + delay, self._survey)
 
@@ -118,4 +128,6 @@ class Looking:
             if service.traffic is not None:
                 active, members = self._world.traffic(service, now)
                 event = TrafficSeen(now, service.name, active, members)
-                self._shell.later(self._chance.between(MILLISECOND, 10 * MILLISECOND), lambda e=event: self._shell.put(e))  # type: ignore[misc]  # mypy: a default in a lambda
+                self._shell.later(
+                    self._chance.between(MILLISECOND, 10 * MILLISECOND), partial(self._shell.put, event)
+                )

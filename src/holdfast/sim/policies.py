@@ -65,7 +65,7 @@ def members(names: str, *probes: ProbePolicy, hooks: bool = False) -> tuple[Memb
     return tuple(MemberPolicy(name, run, probes, port=1) for name in names)
 
 
-def service(  # noqa: PLR0913 - a literal, written by name
+def service(
     name: str,
     mode: Mode,
     members: tuple[MemberPolicy, ...],
@@ -98,7 +98,11 @@ def with_balancer(policy: Policy) -> Policy:
         return policy
     run = ProcessSpec((BALANCER,), stop_grace=3 * SECOND)
     rules = RestartPolicy(
-        restarts_max=20, backoff_min=100 * MILLISECOND, backoff_max=SECOND, stable_after=2 * SECOND, retry_after=5 * SECOND
+        restarts_max=20,
+        backoff_min=100 * MILLISECOND,
+        backoff_max=SECOND,
+        stable_after=2 * SECOND,
+        retry_after=5 * SECOND,
     )
     balancer = ServicePolicy(
         BALANCER, Mode.SINGLETON, (MemberPolicy(BALANCER, run),), restart=rules, is_builtin=True

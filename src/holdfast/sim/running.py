@@ -23,7 +23,7 @@ class Run(Value, frozen=True):
 
 def run_seed(seed: int, of: System | None = None, tell: Teller | None = None) -> Run:
     """Play the schedule of this seed."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - chance to be repeated, no secret
     schedule = draw(random, of)
     simulation = Simulation(schedule, random, tell)
     broke = text = ""
@@ -40,5 +40,7 @@ def _place(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_filename.rpartition('holdfast/')[2]}:{trace.tb_lineno}" if trace else "?"
+    where = (
+        f"{trace.tb_frame.f_code.co_filename.rpartition('holdfast/')[2]}:{trace.tb_lineno}" if trace else "?"
+    )
     return f"{type(error).__name__} at {where} {error}"

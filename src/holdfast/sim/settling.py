@@ -34,7 +34,11 @@ def _all(state: State, world: World, policy: Policy, now: Instant) -> Iterator[s
     yield from (f"{id_} runs and should not" for id_ in world.lives if id_ not in should)
     for service in policy.services.values():
         yield from _service(state, world, service)
-    yield from (f"{i.id} is open: {i.cause.text if i.cause else i.service}" for i in state.incidents.values() if i.is_open)
+    yield from (
+        f"{i.id} is open: {i.cause.text if i.cause else i.service}"
+        for i in state.incidents.values()
+        if i.is_open
+    )
     if state.policy is not policy:
         yield "the core has another file"
 
@@ -58,8 +62,17 @@ def _service(state: State, world: World, service: ServicePolicy) -> Iterator[str
         serves = service.mode is Mode.ACTIVE_ACTIVE or id_ in holders
         if serves and lane is not Lane.IN:
             yield f"{id_} should get traffic and is {lane}"
-        if not serves and id_ in world.lives and lane is Lane.IN and (service.mode is Mode.SINGLETON or id_ in world.hooked):
+        if (
+            not serves
+            and id_ in world.lives
+            and lane is Lane.IN
+            and (service.mode is Mode.SINGLETON or id_ in world.hooked)
+        ):
             yield f"{id_} should not get traffic and is {lane}"
-    if holders and service.mode is not Mode.ACTIVE_ACTIVE and component_id(service.name, carried.active or "") != holders[0]:
+    if (
+        holders
+        and service.mode is not Mode.ACTIVE_ACTIVE
+        and component_id(service.name, carried.active or "") != holders[0]
+    ):
         yield f"{service.name}'s traffic goes to {carried.active}, and {holders[0]} serves"
     assert all(service_of(id_) == service.name for id_ in holders)

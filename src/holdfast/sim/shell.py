@@ -25,7 +25,8 @@ TURNS_LOST_MAX = 6  # the journal is written behind: that many turns may be miss
 class Follower(Protocol):
     """Who is told of every turn."""
 
-    def __call__(self, event: Event, before: State, after: State, decisions: tuple[Decision, ...]) -> None: ...
+    def __call__(self, event: Event, before: State, after: State, decisions: tuple[Decision, ...]) -> None:
+        """Learn of a turn, before the next one."""
 
 
 class Shell:

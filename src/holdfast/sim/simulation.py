@@ -1,12 +1,14 @@
 """One simulation: a policy, a plan of faults, a seed. The core is the real one; everything around it is virtual."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
+from typing import TypeAlias
 
 from holdfast.model.decisions import Decision
 from holdfast.model.events import Event
 from holdfast.model.ids import IncidentId
-from holdfast.model.incidents import Stage
+from holdfast.model.incidents import Entry, Stage
 from holdfast.model.policy import Policy
 from holdfast.model.state import State
 from holdfast.model.time import SECOND, Duration, Instant
@@ -16,7 +18,7 @@ from holdfast.sim.chance import Chance
 from holdfast.sim.checking import Checking, Violation
 from holdfast.sim.clockwork import BEGINNING, Clockwork
 from holdfast.sim.delivering import Delivering
-from holdfast.sim.faults import Fault, FaultKind
+from holdfast.sim.faults import Fault, FaultKind, Harm
 from holdfast.sim.harming import Harming
 from holdfast.sim.looking import Looking
 from holdfast.sim.settling import unsettled
@@ -35,7 +37,15 @@ class Schedule(Value, frozen=True):
     faults_end: Duration  # nothing goes wrong after this
 
 
-Teller = Callable[[Instant, str, object], None]  # since the beginning; "event", "decision", "fault"; the thing itself
+class Chapter(Value, frozen=True):
+    """A new line of an incident."""
+
+    incident: IncidentId
+    entry: Entry
+
+
+Told: TypeAlias = Event | Decision | Harm | Chapter
+Teller: TypeAlias = Callable[[Instant, Told], None]  # when, since the beginning, and what
 
 
 class Simulation:
@@ -64,7 +74,7 @@ class Simulation:
         self._entries: dict[IncidentId, int] = {}  # how much of each incident was told
         self.shell.followers += [self._told, *([self.checking] if judges else []), self.acting, looking]
         for fault in schedule.faults:
-            self.clock.at(BEGINNING + fault.at, lambda fault=fault: self.harming.harm(fault))  # type: ignore[misc]  # mypy: a default in a lambda
+            self.clock.at(BEGINNING + fault.at, partial(self.harming.harm, fault))
         self.clock.after(0, self.harming.begin)
         if judges:
             self.clock.after(SECOND, self._look_at_lanes)
@@ -98,17 +108,17 @@ class Simulation:
         if not self.shell.is_alive:
             self.clock.after(SECOND, self._end_faults)
             return
-        for target in (None, *state.services, *targets):
-            self.harming.harm(Fault(FaultKind.RESUME, self.since, target or ""))
+        for target in targets:  # pauses end by themselves, and a resume of a service would also forgive it
+            self.harming.harm(Fault(FaultKind.RESUME, self.since, target))
 
     def _told(self, event: Event, before: State, after: State, decisions: tuple[Decision, ...]) -> None:
         if self._judges:
             self.checking.judge_truth()
         if self._tell is None:
             return
-        self._tell(self.since, "event", event)
+        self._tell(self.since, event)
         for decision in decisions:
-            self._tell(self.since, "decision", decision)
+            self._tell(self.since, decision)
         if after.incidents is not before.incidents:
             self._tell_incidents(after, self._tell)
 
@@ -117,13 +127,13 @@ class Simulation:
             known = self._entries.get(incident.id, 0)
             for entry in incident.timeline[known:]:
                 if entry.stage not in (Stage.ACTED, Stage.WITHHELD):  # told as decisions, or steady
-                    tell(self.since, "entry", (incident.id, entry))
+                    tell(self.since, Chapter(incident.id, entry))
             self._entries[incident.id] = len(incident.timeline)
 
     def harmed(self, fault: Fault, note: str) -> None:
         """Learn that a fault was put in."""
         if self._tell is not None:
-            self._tell(self.since, "fault", (fault, note))
+            self._tell(self.since, Harm(fault, note))
         if fault.kind is FaultKind.REBOOT:
             self.checking.rebooted()
         if fault.kind is FaultKind.PAUSE and not note:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from holdfast.model import events
-from holdfast.model.decisions import Decision, Promote, Route, Start, Stop, name_of, subject_of
+from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop, name_of, subject_of
 from holdfast.model.events import Event, Exit
 from holdfast.model.routing import Routing
 from holdfast.model.time import SECOND, Instant, show_duration
-from holdfast.sim.faults import Fault
+from holdfast.sim.faults import Fault, Harm
+from holdfast.sim.simulation import Chapter, Told
 
 
 def stamp(at: Instant) -> str:
@@ -17,7 +18,12 @@ def stamp(at: Instant) -> str:
 
 def say_fault(fault: Fault, note: str) -> str:
     """Return what was done to the system."""
-    words = [str(fault.kind), fault.target, fault.to, f"for {show_duration(fault.lasts)}" if fault.lasts else ""]
+    words = [
+        str(fault.kind),
+        fault.target,
+        fault.to,
+        f"for {show_duration(fault.lasts)}" if fault.lasts else "",
+    ]
     text = " ".join(word for word in words if word)
     return f"{text} ({note})" if note else text
 
@@ -35,6 +41,8 @@ def say_decision(decision: Decision) -> str:
             more = f" epoch {epoch}"
         case Route(routing=routing):
             more = f" [{say_routing(routing)}]"
+        case _:
+            pass
     return f"{name_of(decision)} {subject_of(decision)}{more}: {decision.why}"
 
 
@@ -44,7 +52,7 @@ def say_routing(routing: Routing) -> str:
     return f"active {routing.active}; {lanes}" if routing.active else lanes
 
 
-def say_event(event: Event) -> str:  # noqa: C901 - one line for each event that says something
+def say_event(event: Event) -> str:
     """Return what the core heard; empty for mere looks."""
     match event:
         case events.Probed(component=component, probe=probe, observation=seen):
@@ -59,11 +67,14 @@ def say_event(event: Event) -> str:  # noqa: C901 - one line for each event that
             return f"{component} continued"
         case events.Surveyed(processes=processes, taken_at=_):
             found = (
-                f"{seen.component} ({seen.incarnation}{', primary' if seen.is_primary else ''})" for seen in processes
+                f"{seen.component} ({seen.incarnation}{', primary' if seen.is_primary else ''})"
+                for seen in processes
             )
             return "surveyed: " + ", ".join(found)
         case events.TrafficSeen(service=service, active=active, members=members):
-            return f"balancer: {service} " + say_routing(Routing(active, {n: m.lane for n, m in members.items()}))
+            return f"balancer: {service} " + say_routing(
+                Routing(active, {n: m.lane for n, m in members.items()})
+            )
         case events.AgentStarted():
             return "agent started"
         case _:
@@ -72,7 +83,9 @@ def say_event(event: Event) -> str:  # noqa: C901 - one line for each event that
 
 def say_exit(how: Exit) -> str:
     """Return how a process ended."""
-    return f"signal {how.signal}" if how.signal else f"code {how.code}" if how.code is not None else how.detail
+    return (
+        f"signal {how.signal}" if how.signal else f"code {how.code}" if how.code is not None else how.detail
+    )
 
 
 class Timeline:
@@ -82,19 +95,16 @@ class Timeline:
         self._write = write
         self._is_full = is_full
 
-    def __call__(self, at: Instant, what: str, thing: object) -> None:
+    def __call__(self, at: Instant, told: Told) -> None:
         """Write one line."""
-        text = ""
-        if what == "fault":
-            fault, note = thing  # type: ignore[misc]  # the simulation's own pair
-            text = say_fault(fault, note)
-        elif what == "entry":
-            id_, entry = thing  # type: ignore[misc]  # the simulation's own pair
-            text = f"{entry.subject} {entry.stage}: {entry.text} ({id_})"
-        elif what == "decision":
-            text = say_decision(thing)  # type: ignore[arg-type]  # by its word
-        elif self._is_full:
-            text = say_event(thing)  # type: ignore[arg-type]  # by its word
+        match told:
+            case Harm(fault=fault, note=note):
+                mark, text = "!!", say_fault(fault, note)
+            case Chapter(incident=incident, entry=entry):
+                mark, text = "==", f"{entry.subject} {entry.stage}: {entry.text} ({incident})"
+            case Start() | Stop() | Promote() | Demote() | Route():
+                mark, text = "->", say_decision(told)
+            case _:
+                mark, text = "  ", say_event(told) if self._is_full else ""
         if text:
-            mark = {"fault": "!!", "decision": "->", "event": "  ", "entry": "=="}[what]
             self._write(f"{stamp(at)} {mark} {text}")

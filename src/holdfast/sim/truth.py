@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 from holdfast.model.duty import is_wanted
 from holdfast.model.events import MemberTraffic, ProcessSeen
-from holdfast.model.ids import ComponentId, Epoch, Incarnation, MemberName, ServiceName, component_id, service_of
+from holdfast.model.ids import (
+    ComponentId,
+    Epoch,
+    Incarnation,
+    MemberName,
+    ServiceName,
+    component_id,
+    service_of,
+)
 from holdfast.model.policy import Mode, Policy, Purpose, ServicePolicy
 from holdfast.model.routing import Lane, Routing
 from holdfast.model.state import State
@@ -94,7 +102,9 @@ class World:
                 busy[name] = now
         self.balancer[service] = Carried(routing.active, dict(routing.lanes), busy)
 
-    def traffic(self, policy: ServicePolicy, now: Instant) -> tuple[MemberName | None, dict[MemberName, MemberTraffic]]:
+    def traffic(
+        self, policy: ServicePolicy, now: Instant
+    ) -> tuple[MemberName | None, dict[MemberName, MemberTraffic]]:
         """Return what the balancer says of one service."""
         carried = self.balancer.get(policy.name)
         seen: dict[MemberName, MemberTraffic] = {}
@@ -102,18 +112,33 @@ class World:
             lane = carried.lanes.get(member.name, Lane.OUT) if carried else Lane.OUT
             life = self.lives.get(component_id(policy.name, member.name))
             is_up = lane is Lane.IN and life is not None and now >= life.ready_at
-            is_busy = carried is not None and (lane is Lane.IN or now < carried.busy_until.get(member.name, 0))
+            is_busy = carried is not None and (
+                lane is Lane.IN or now < carried.busy_until.get(member.name, 0)
+            )
             seen[member.name] = MemberTraffic(lane, int(is_busy and life is not None), is_up)
         return (carried.active if carried else None), seen
 
     def seen(self) -> tuple[ProcessSeen, ...]:
         """Return what a look at the processes finds now."""
         return tuple(
-            ProcessSeen(id_, life.incarnation, life.is_frozen, life.is_primary, life.epoch, life.digest, life.is_adopted)
+            ProcessSeen(
+                id_,
+                life.incarnation,
+                life.is_frozen,
+                life.is_primary,
+                life.epoch,
+                life.digest,
+                life.is_adopted,
+            )
             for id_, life in self.lives.items()
         )
 
 
 def wanted(state: State) -> list[ComponentId]:
     """Return the components that should run, as the core decided."""
-    return [id_ for service in state.policy.services.values() for id_ in service.components if is_wanted(state, id_)]
+    return [
+        id_
+        for service in state.policy.services.values()
+        for id_ in service.components
+        if is_wanted(state, id_)
+    ]

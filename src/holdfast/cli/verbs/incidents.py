@@ -21,9 +21,10 @@ from holdfast.cli.rendering_postmortem import postmortem_text
 def incidents(incident: str | None, limit: int, export: str | None, *, as_json: bool) -> None:
     """List what went wrong, what it cost, or tell one incident in full.
 
-    DETECT is the time from the last moment all was seen well, so it is an upper bound. OUTAGE is how
-    long no member could serve. REDUNDANT is the time until every copy was back. Works from the
-    journal when the agent is down. For why a thing is as it is now, use `holdfast explain`.
+    DETECT is the time since the process ended or the first bad answer was asked for; what ended while
+    no agent looked counts from when it was last known to run. OUTAGE is how long no member could
+    serve. REDUNDANT is the time until every copy was back. Works from the journal when the agent is
+    down. For why a thing is as it is now, use `holdfast explain`.
 
     \b
     Examples:
