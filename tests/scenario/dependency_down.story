@@ -34,6 +34,6 @@ system chain
   14.546s start db/a epoch 2: it should run and does not
   14.546s == i-1 store failed over: serves again, by x under epoch 5; outage 8.54s
   14.546s == i-1 db/a diagnosed: process_exited: killed by SIGSEGV
-  14.672s == i-1 store recovered: redundancy restored, 3/3; outage 8.54s
+  17.420s == i-1 store recovered: redundancy restored, 3/3; outage 8.54s
   [store/x up; db/a up; db/b up primary; web/p up; web/q up; S=1.00]
 +14s end

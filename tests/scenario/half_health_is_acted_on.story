@@ -31,6 +31,6 @@ system pair
   6.010s (switchover: refused: no candidate: b: down, no such program)
   13.402s start pair/b attempt 4 epoch 1: no such program; one more attempt after 8s
   13.528s route pair [active a; a in, b in]: b in
-  13.531s == i-1 pair recovered: redundancy restored, 2/2; outage 0ms
+  16.402s == i-1 pair recovered: redundancy restored, 2/2; outage 0ms
   [pair/a up primary; pair/b up; S=1.00]
 +12s end

@@ -17,5 +17,6 @@ system pair_hooks
   5.010s stop pair/a: the file no longer names it
   5.121s promote pair/b epoch 2: no member is primary
   5.127s route pair [active b; b in]: active b, b in
+  6.522s stop pair/a at once: what its last life may have left behind is ended
   [pair/b up primary; S=1.00]
 +4s end

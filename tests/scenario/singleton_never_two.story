@@ -18,9 +18,10 @@ system single
   5.155s == i-1 one/a detected: its process is ending
   5.380s start one/a attempt 3 epoch 4: exited with code 1
   5.402s == i-1 one/a detected: its process is ending
-  5.402s start one/b epoch 5: a fails again after each restart; no other member runs
+  5.402s stop one/a: a fails again after each restart; b takes over
   5.402s == i-1 one/a diagnosed: restart_budget_spent: it fails again after each restart
-  5.528s == i-1 one failed over: serves again, by b under epoch 5; outage 518ms
-  5.528s == i-1 one recovered: redundancy restored, 1/1; outage 518ms
+  5.413s start one/b epoch 5: a fails again after each restart; no other member runs
+  5.539s == i-1 one failed over: serves again, by b under epoch 5; outage 529ms
+  5.539s == i-1 one recovered: redundancy restored, 1/1; outage 529ms
   [one/a stopped; one/b up; S=1.00]
 +20s end

@@ -18,8 +18,9 @@ system single
   5.155s == i-1 one/a detected: its process is ending
   [one/a down; one/b stopped; S=0.00; withheld start one/a: backoff]
 +150ms switchover one to b
-  5.160s start one/b epoch 4: switchover asked for by operator; no other member runs
-  5.286s == i-1 one failed over: serves again, by b under epoch 4; outage 276ms
-  5.286s == i-1 one recovered: redundancy restored, 1/1; outage 276ms
+  5.160s stop one/a: switchover asked for by operator; b takes over
+  5.171s start one/b epoch 4: switchover asked for by operator; no other member runs
+  5.297s == i-1 one failed over: serves again, by b under epoch 4; outage 286ms
+  5.297s == i-1 one recovered: redundancy restored, 1/1; outage 286ms
   [one/a stopped; one/b up; S=1.00]
 +3s end

@@ -75,7 +75,7 @@ class Agent:
         self._journal = SqliteJournal(path / JOURNAL, wall=clock.wall)
         self._boot = clock.boot_id()
         self._turning = Turning(
-            recall(self._journal, policy.system, self._boot, self._say),
+            recall(self._journal, policy.system, self._say),
             self._journal,
             wake_every=min(TICK_EVERY, notifier.alive_every or TICK_EVERY),
         )

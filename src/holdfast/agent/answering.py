@@ -149,6 +149,8 @@ class Answering:
                 _, decisions = reconcile(before, command, clock.now())
         else:
             reasons, decisions = self._turning.request(command)
+            # What was confirmed must not be forgotten, even if we are killed in the next moment.
+            await asyncio.to_thread(self._turning.remember)
         if reasons:
             raise RefusedError(ErrorKind.REFUSED, f"{what} is refused", reasons)
         accepted = Accepted(

@@ -15,12 +15,17 @@ from typing import assert_never
 from holdfast.agent.epochs import EpochBook
 from holdfast.agent.log import Level, Line
 from holdfast.agent.turning import Turned
+from holdfast.loop.commit import LATE_BY
 from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop, name_of, subject_of
 from holdfast.model.events import Ending, Event, Finished
 from holdfast.model.ids import ComponentId, Epoch, component_id, service_of
 from holdfast.model.policy import Mode, Policy, ProcessSpec
+from holdfast.model.time import SECOND, Instant
 from holdfast.ports.components import Components, Result
 from holdfast.ports.traffic import Traffic
+
+# The core gives a start up after `commit.LATE_BY`; one that is slower must not run its program after all.
+START_WITHIN = LATE_BY - SECOND
 
 Say = Callable[[Line], None]
 Put = Callable[[Event], None]
@@ -50,9 +55,8 @@ class CarryingOut:
         self._learn(turned.after.policy)
         for decision in turned.decisions:
             subject = subject_of(decision)
-            task = asyncio.create_task(
-                self._end(decision, self._tasks.get(subject)), name=f"{name_of(decision)} {subject}"
-            )
+            call = self._end(decision, self._tasks.get(subject), turned.at + START_WITHIN)
+            task = asyncio.create_task(call, name=f"{name_of(decision)} {subject}")
             self._tasks[subject] = task
             task.add_done_callback(self._forget)
 
@@ -66,12 +70,14 @@ class CarryingOut:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _end(self, decision: Decision, earlier: asyncio.Task[None] | None) -> None:
+    async def _end(
+        self, decision: Decision, earlier: asyncio.Task[None] | None, not_after: Instant
+    ) -> None:
         if earlier is not None and not earlier.done():
             earlier.cancel()
             await asyncio.wait([earlier])
         try:
-            result = await self._call(decision)
+            result = await self._call(decision, not_after)
         except asyncio.CancelledError:
             self._put(Finished(decision.id, Ending.UNKNOWN, "given up for a later decision"))
             raise
@@ -81,13 +87,17 @@ class CarryingOut:
             result = Result(Ending.UNKNOWN, f"fault in holdfast: {error!r}")
         self._put(Finished(decision.id, result.ending, result.error, result.incarnation, result.exit))
 
-    async def _call(self, decision: Decision) -> Result:
+    async def _call(self, decision: Decision, not_after: Instant) -> Result:
         match decision:
             case Start(component=component, epoch=epoch):
                 if (refusal := await self._cover(component, epoch)) is not None:
                     return refusal
                 return await self._components.start(
-                    component, self._spec(component), epoch, is_primary=self._starts_as_primary(component)
+                    component,
+                    self._spec(component),
+                    epoch,
+                    is_primary=self._starts_as_primary(component),
+                    not_after=not_after,
                 )
             case Stop(component=component, at_once=at_once):
                 return await self._components.stop(component, self._spec(component), at_once=at_once)

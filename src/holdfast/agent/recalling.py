@@ -8,14 +8,13 @@ from collections.abc import Callable
 
 from holdfast.agent.log import Level, Line
 from holdfast.loop.reconcile import reconcile
-from holdfast.loop.reviving import revive
 from holdfast.model.policy import Policy
 from holdfast.model.state import State
 from holdfast.ports.journal import Journal
 
 
-def recall(journal: Journal, system: str, boot: str, say: Callable[[Line], None]) -> State:
-    """Return what is remembered, made fit for an agent under `boot`; an empty state if nothing is."""
+def recall(journal: Journal, system: str, say: Callable[[Line], None]) -> State:
+    """Return what is remembered, an empty state if nothing is. `AgentStarted` makes it fit for the new agent."""
     memory = journal.recall()
     if memory is None:
         return State(policy=Policy(system=system, services={}))
@@ -28,4 +27,4 @@ def recall(journal: Journal, system: str, boot: str, say: Callable[[Line], None]
             text = f"turn {turn.sequence} cannot be played again ({error!r}); going on from the one before it"
             say(Line(Level.ERROR, "agent", "fault", text))
             break
-    return revive(state, boot)
+    return state

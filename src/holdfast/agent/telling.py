@@ -27,9 +27,10 @@ from holdfast.model.events import (
 )
 from holdfast.model.ids import service_of
 from holdfast.model.incidents import Incident
-from holdfast.model.state import ComponentState, Pause, ServiceState, State, Status
+from holdfast.model.state import ComponentState, Pause, ProcessUnknown, ServiceState, State, Status
 from holdfast.model.time import show_duration
 
+_FAILURES_TOLD = 3  # of one Route in a row: it is tried on and on, and `status` tells the rest
 _LEVELS = {Status.DOWN: Level.ERROR, Status.SUSPECT: Level.WARN}
 
 
@@ -40,7 +41,11 @@ def lines_of(turned: Turned) -> tuple[Line, ...]:
         *_of_components(turned.before, turned.after),
         *_of_services(turned.before, turned.after),
         *_of_incidents(turned.before, turned.after),
-        *(_of_decision(decision) for decision in turned.decisions),
+        *(
+            _of_decision(decision)
+            for decision in turned.decisions
+            if not _is_told_enough(subject_of(decision), turned.before)
+        ),
         *_of_withheld(turned.before, turned.after),
     )
 
@@ -58,7 +63,8 @@ def _of_event(event: Event, before: State) -> Iterator[Line]:
                 f"{policy.system}: {len(policy.services)} services, revision {policy.revision}",
             )
         case Finished(ending=ending, error=error) if ending is not Ending.DONE:
-            if (subject := before.flights.get(event.decision)) is not None:
+            subject = before.flights.get(event.decision)
+            if subject is not None and not _is_told_enough(subject, before):
                 yield Line(Level.WARN, subject, ending.value, error, _incident_of(subject, before))
         case TrafficLost(detail=detail) if not before.is_going_down:
             yield Line(Level.WARN, "agent", "balancer", detail)
@@ -73,6 +79,12 @@ def _of_event(event: Event, before: State) -> Iterator[Line]:
             yield _of_command(event)
         case _:
             return
+
+
+def _is_told_enough(subject: str, before: State) -> bool:
+    """Tell whether `subject` is a service whose traffic the balancer refuses to turn, again and again."""
+    service = before.services.get(subject)
+    return service is not None and service.route_failures >= _FAILURES_TOLD
 
 
 def _of_command(event: Command) -> Line:
@@ -102,6 +114,8 @@ def _of_components(before: State, after: State) -> Iterator[Line]:
         was = before.components.get(id_)
         if was is now or (was.status if was else Status.UNKNOWN) is now.status:
             continue
+        if isinstance(now.process, ProcessUnknown) and not after.surveyed_at:
+            continue  # that a new agent has not looked yet is no news of the component
         level = _LEVELS.get(now.status, Level.INFO)
         yield Line(level, id_, now.status.value, now.reason, _incident_of(id_, after))
     for id_, now in after.components.items():
@@ -184,7 +198,7 @@ def _of_decision(decision: Decision) -> Line:
 
 
 def _of_withheld(before: State, after: State) -> Iterator[Line]:
-    if before.withheld is after.withheld:
+    if before.withheld is after.withheld or not after.surveyed_at:
         return
     for service, withheld in after.withheld.items():
         known = {(item.subject, item.action, item.rule) for item in before.withheld.get(service, ())}

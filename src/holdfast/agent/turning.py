@@ -79,6 +79,10 @@ class Turning:
         reasons = refusals(self.state, command, clock.now())
         return (reasons, ()) if reasons else ((), self._turn(command))
 
+    def remember(self) -> None:
+        """Wait until every turn so far is on disk. Blocks: not for the event loop's thread."""
+        self._journal.flush()
+
     def turn(self, event: Event) -> None:
         """Turn this event now, after everything that waits."""
         self.put(event)

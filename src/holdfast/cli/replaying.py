@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from holdfast.journal.records import Snapshot
 from holdfast.loop.reconcile import reconcile
-from holdfast.loop.reviving import revive
 from holdfast.model.decisions import Decision
-from holdfast.model.events import AgentStarted
 from holdfast.model.state import State
 from holdfast.model.value import Value
 from holdfast.ports.journal import Turn
@@ -40,9 +38,7 @@ def best_snapshot(snapshots: Iterable[Snapshot], start: int) -> Snapshot | None:
 
 
 def decide_again(state: State, turn: Turn) -> tuple[State, tuple[Decision, ...]]:
-    """Return what the core makes of the turn. A new agent makes the remembered state fit for itself first."""
-    if isinstance(turn.event, AgentStarted):
-        state = revive(state, turn.event.boot)
+    """Return what the core makes of the turn."""
     return reconcile(state, turn.event, turn.at)
 
 

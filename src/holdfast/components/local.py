@@ -29,7 +29,7 @@ from holdfast.model.digests import run_digest
 from holdfast.model.events import Ending, Exit, ProcessSeen
 from holdfast.model.ids import ComponentId, Epoch
 from holdfast.model.policy import ProcessSpec
-from holdfast.model.time import SECOND
+from holdfast.model.time import SECOND, Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import ComponentListener, Result
 
@@ -72,7 +72,13 @@ class LocalProcesses:
         return tuple(seen for life in self._lives.values() if (seen := _see(life)) is not None)
 
     async def start(
-        self, component: ComponentId, spec: ProcessSpec, epoch: Epoch, *, is_primary: bool
+        self,
+        component: ComponentId,
+        spec: ProcessSpec,
+        epoch: Epoch,
+        *,
+        is_primary: bool,
+        not_after: Instant | None = None,
     ) -> Result:
         """Start the process and return its incarnation. Leftovers of its last life are ended first."""
         async with self._lock(component):
@@ -83,7 +89,7 @@ class LocalProcesses:
             started: list[Life] = []
             try:
                 await self._in_thread(
-                    partial(self._spawn, spec, mark),
+                    partial(self._spawn, spec, mark, not_after),
                     lambda spawned: started.append(self._hold(component, *spawned)),
                 )
             except Refused as refusal:
@@ -171,7 +177,9 @@ class LocalProcesses:
 
     # --- starting -----------------------------------------------------------------------------------
 
-    def _spawn(self, spec: ProcessSpec, mark: Mark) -> tuple[Record, tuple[str, ...]]:
+    def _spawn(
+        self, spec: ProcessSpec, mark: Mark, not_after: Instant | None
+    ) -> tuple[Record, tuple[str, ...]]:
         folder = Folder(self._directory, mark.component)
         cgroup = self._cgroups.of(mark.component)
         try:
@@ -180,7 +188,7 @@ class LocalProcesses:
             raise Refused(f"the old record in {folder.path} cannot be removed: {error.strerror}") from error
         output.rotate(folder.output, spec.log_max_bytes)
         before = output.size(folder.output)
-        spawned = spawning.spawn(spec, spec.command, mark, Site(self._instance, folder, cgroup))
+        spawned = spawning.spawn(spec, spec.command, mark, Site(self._instance, folder, cgroup, not_after))
         record = Record(
             pid=spawned.identity.pid,
             ticks=spawned.identity.ticks,

@@ -7,6 +7,7 @@ group are set before the program runs. So whenever the agent is killed, the proc
 import errno
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,10 @@ from holdfast.components.marking import Mark, as_environment
 from holdfast.components.procfs import Identity
 from holdfast.components.records import Folder
 from holdfast.model.policy import ProcessSpec
+from holdfast.model.time import Instant
+
+
+_TOO_LATE = 75  # sysexits.h: try again later
 
 
 class Site(NamedTuple):
@@ -26,6 +31,7 @@ class Site(NamedTuple):
     instance: str
     folder: Folder
     cgroup: Cgroup | None
+    not_after: Instant | None = None  # CLOCK_BOOTTIME; later than that the program is not run any more
 
 
 class Spawned(NamedTuple):
@@ -52,7 +58,7 @@ def spawn(spec: ProcessSpec, command: tuple[str, ...], mark: Mark, site: Site) -
     directory = _find_directory(spec, folder)
     entrance = _open_entrance(site.cgroup)
     try:
-        pid = _popen(command, directory, environment, account, (log, entrance))
+        pid = _popen(command, directory, environment, account, (log, entrance, site.not_after))
     finally:
         os.close(log)
         if entrance is not None:
@@ -67,9 +73,9 @@ def _popen(
     directory: Path,
     environment: Environment,
     account: Account,
-    descriptors: tuple[int, int | None],
+    terms: tuple[int, int | None, Instant | None],
 ) -> int:
-    log, entrance = descriptors
+    log, entrance, not_after = terms
     try:
         process = subprocess.Popen(
             command,
@@ -83,7 +89,7 @@ def _popen(
             extra_groups=account.groups,
             start_new_session=True,
             umask=0o022,
-            preexec_fn=_prepare(entrance),  # noqa: PLW1509 - takes no lock, see there
+            preexec_fn=_prepare(entrance, not_after),  # noqa: PLW1509 - takes no lock, see there
         )
     except OSError as error:
         raise Refused(_explain(error, command, directory, environment.variables["PATH"])) from error
@@ -94,7 +100,7 @@ def _popen(
     return process.pid
 
 
-def _prepare(entrance: int | None) -> Callable[[], None]:
+def _prepare(entrance: int | None, not_after: Instant | None) -> Callable[[], None]:
     """Return what the child does just before the program. It takes no lock and imports nothing.
 
     It enters its control group. Moving it in from outside, after the program began, would leave a moment in which
@@ -102,9 +108,11 @@ def _prepare(entrance: int | None) -> Callable[[], None]:
     works as another user.
 
     Then it asks whether the agent is still there, and gives up if not. A child that has not entered yet is found by
-    nobody: were it to go on when the agent is killed, the next agent would start a second one beside it.
+    nobody: were it to go on when the agent is killed, the next agent would start a second one beside it. For the same
+    reason it gives up when it is late: who asked for it has stopped waiting, and may have started another.
     """
     agent = os.getpid()
+    clock, now = time.CLOCK_BOOTTIME, time.clock_gettime_ns
 
     def prepare() -> None:
         if entrance is not None:
@@ -114,6 +122,8 @@ def _prepare(entrance: int | None) -> Callable[[], None]:
                 pass  # marks and sessions have to do
         if os.getppid() != agent:
             os._exit(0)
+        if not_after is not None and now(clock) > not_after:
+            os._exit(_TOO_LATE)
 
     return prepare
 

@@ -6,10 +6,10 @@ recovery; it moves when its budget there is spent, when it is drained, or when a
 
 from holdfast.failover import candidates
 from holdfast.model.decisions import Start, Stop
-from holdfast.model.duty import may_run, others_holding, waits_for
+from holdfast.model.duty import may_linger, may_run, others_holding, waits_for
 from holdfast.model.ids import component_id, member_of
 from holdfast.model.policy import ServicePolicy
-from holdfast.model.state import ComponentState, ProcessRunning, State
+from holdfast.model.state import ComponentState, ProcessUnknown, State
 from holdfast.model.time import Instant
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 
@@ -38,9 +38,11 @@ def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes
     if blocking := [other for other in others_holding(state, target.id) if other.id != assigned.id]:
         names = ", ".join(member_of(other.id) for other in blocking)
         return withhold(target.id, "start", "never_two", f"{names} might still run, and never two may")
-    if may_run(assigned):
-        if assigned.flight is not None or not isinstance(assigned.process, ProcessRunning):
+    if may_run(assigned) or may_linger(assigned):
+        if assigned.flight is not None or isinstance(assigned.process, ProcessUnknown):
             return NOTHING
+        if now < assigned.not_before:
+            return Wishes(wakes=(assigned.not_before,))
         return wish(Stop(assigned.id, at_once=False, why=f"{reason}; {member_of(target.id)} takes over"))
     return _start(state, policy, target, f"{reason}; no other member runs")
 

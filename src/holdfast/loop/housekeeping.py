@@ -3,8 +3,9 @@
 from collections.abc import Set as AbstractSet
 
 from holdfast.loop import chronicle
+from holdfast.model.duty import may_linger, may_run
 from holdfast.model.ids import ServiceName
-from holdfast.model.state import ProcessAbsent, State
+from holdfast.model.state import State
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
 
@@ -15,7 +16,7 @@ def tidied(state: State, now: Instant) -> State:
     gone = {
         id_
         for id_, component in state.components.items()
-        if id_ not in named and isinstance(component.process, ProcessAbsent) and component.flight is None
+        if id_ not in named and component.flight is None and not may_run(component) and not may_linger(component)
     }
     if gone:
         state = replace(state, components={id_: c for id_, c in state.components.items() if id_ not in gone})

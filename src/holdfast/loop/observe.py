@@ -67,7 +67,7 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
 
     Reviving belongs to the event, so that a journal with several agents in it replays as it was decided.
     """
-    state = reviving.revive(state, event.boot)
+    state = reviving.revive(state, event.boot, event.wall_offset)
     components = {
         id_: replace(
             component,

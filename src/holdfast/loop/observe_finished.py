@@ -78,7 +78,7 @@ def _started(state: State, component: ComponentState, event: Finished, now: Inst
         case Ending.UNKNOWN:
             return replace(component, process=ProcessUnknown(now))
         case Ending.FAILED:
-            failed = gone(component, None, Exit(detail=event.error), now, is_ours=False)
+            failed = gone(component, None, Exit(detail=event.error), now, is_ours=False, is_clean=True)
             return replace(failed, not_before=now)
         case Ending.DONE:
             pass
@@ -98,9 +98,10 @@ def _started(state: State, component: ComponentState, event: Finished, now: Inst
 def _stopped(component: ComponentState, event: Finished, now: Instant) -> ComponentState:
     if event.ending is Ending.DONE:
         if isinstance(component.process, ProcessAbsent):
-            return component  # its end was seen before this news of it
+            # The end of its main process was seen before this news, which is of everything it had started.
+            return replace(component, process=replace(component.process, is_clean=True))
         last = component.process.incarnation if isinstance(component.process, ProcessRunning) else None
-        return gone(component, last, event.exit, now, is_ours=True)
+        return gone(component, last, event.exit, now, is_ours=True, is_clean=True)
     # It may still run, wholly or in part: only a survey tells, and the next attempt is not gentle.
     fence = component.fence or f"it could not be stopped: {event.error}"
     return replace(component, fence=fence, not_before=now + RETRY_AFTER)

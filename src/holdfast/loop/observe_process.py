@@ -44,10 +44,12 @@ def gone(
     now: Instant,
     *,
     is_ours: bool,
+    is_clean: bool = False,
 ) -> ComponentState:
     """Return the component with its process proven absent: a dead process holds no role and answers no probe.
 
     `is_ours`: we ended it, by plan, or because it failed; then its failure is the reason, not how it ended.
+    `is_clean`: what it started is proven to be gone too, not only its main process.
     """
     has_failed = component.status is Status.DOWN
     process = ProcessAbsent(
@@ -57,6 +59,7 @@ def gone(
         is_expected=is_ours and not has_failed,
         ended_for=component.reason if is_ours and has_failed else "",
         seen_at=component.process.seen_at if isinstance(component.process, ProcessUnknown) else 0,
+        is_clean=is_clean,
     )
     return replace(
         component,
@@ -173,7 +176,8 @@ def _survey_one(
                 )
                 return gone(component, process.incarnation, how, now, is_ours=False)
             case ProcessUnknown():
-                return gone(component, None, None, now, is_ours=not component.has_been_up)
+                is_new = not component.has_been_up
+                return gone(component, None, None, now, is_ours=is_new, is_clean=is_new)
     if isinstance(process, ProcessRunning) and process.incarnation == seen.incarnation:
         if process.run_digest != seen.run_digest:  # the file changed while it was being started
             process = replace(process, run_digest=seen.run_digest)

@@ -41,6 +41,12 @@ def may_run(component: ComponentState) -> bool:
     return not isinstance(component.process, ProcessAbsent)
 
 
+def may_linger(component: ComponentState) -> bool:
+    """Tell whether something that the absent process started may still be there, and serve: nobody ended it yet."""
+    is_stopping = component.flight is not None and component.flight.action == "stop"
+    return is_stopping or (isinstance(component.process, ProcessAbsent) and not component.process.is_clean)
+
+
 def is_frozen(component: ComponentState) -> bool:
     """Tell whether the process does nothing at all: it was stopped by a signal, or is ending."""
     process = component.process
@@ -88,7 +94,7 @@ def others_holding(state: State, component: ComponentId) -> tuple[ComponentState
     others = [c for c in (*state.members(service), *state.strays(service)) if c.id != component]
     policy = state.policy.services.get(service)
     if policy is not None and policy.mode is Mode.SINGLETON:
-        return tuple(other for other in others if may_run(other))
+        return tuple(other for other in others if may_run(other) or may_linger(other))
     return tuple(o for o in others if has_role(o) or isinstance(o.process, ProcessUnknown))
 
 

@@ -58,6 +58,7 @@ class ProcessAbsent(Tagged, frozen=True):
     is_expected: bool = True  # we stopped it by plan, or never started it
     ended_for: str = ""  # it failed and was ended for this reason: how it ended says nothing then
     seen_at: Instant = 0  # when it was last known to run, if nobody looked for a while before `since`
+    is_clean: bool = True  # nothing that it started is left; False: its main process ended by itself
 
 
 class ProcessRunning(Tagged, frozen=True):

@@ -15,6 +15,7 @@ from typing import Protocol
 from holdfast.model.events import Ending, Exit, ProcessSeen
 from holdfast.model.ids import ComponentId, Epoch, Incarnation
 from holdfast.model.policy import ProcessSpec
+from holdfast.model.time import Instant
 from holdfast.model.value import Value
 
 
@@ -44,9 +45,19 @@ class Components(Protocol):
     """The processes of this host."""
 
     async def start(
-        self, component: ComponentId, spec: ProcessSpec, epoch: Epoch, *, is_primary: bool
+        self,
+        component: ComponentId,
+        spec: ProcessSpec,
+        epoch: Epoch,
+        *,
+        is_primary: bool,
+        not_after: Instant | None = None,
     ) -> Result:
-        """Start the process and return its incarnation."""
+        """Start the process and return its incarnation.
+
+        A start that did not come to running the program by `not_after` never does: by then the core has given it
+        up, and may have started another member.
+        """
 
     async def stop(self, component: ComponentId, spec: ProcessSpec, *, at_once: bool) -> Result:
         """End the process and all it left behind; DONE only when nothing is left."""

@@ -1,6 +1,6 @@
 """Recovery of one service: each component on its own, in the file's order."""
 
-from holdfast.model.duty import is_wanted
+from holdfast.model.duty import is_wanted, may_linger
 from holdfast.model.ids import ServiceName
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.time import Instant
@@ -25,9 +25,8 @@ def recover_orphans(state: State, now: Instant) -> Wishes:
     for component in state.components.values():
         if component.id.partition("/")[0] in state.policy.services and _is_named(state, component):
             continue
-        is_due = component.flight is None and now >= component.not_before
-        if is_due and isinstance(component.process, ProcessRunning):
-            wishes += stop_unwanted(state, component)
+        if component.flight is None:
+            wishes += _end_unwanted(state, component, now)
     return wishes
 
 
@@ -39,10 +38,7 @@ def _recover_one(state: State, component: ComponentState, now: Instant) -> Wishe
     if component.flight is not None:
         return NOTHING
     if not is_wanted(state, component.id):
-        runs = isinstance(component.process, ProcessRunning)
-        if runs and now < component.not_before:
-            return Wishes(wakes=(component.not_before,))
-        return stop_unwanted(state, component) if runs else NOTHING
+        return _end_unwanted(state, component, now)
     policy = state.policy.services[component.id.partition("/")[0]]
     match component.process:
         case ProcessAbsent() as process:
@@ -51,3 +47,11 @@ def _recover_one(state: State, component: ComponentState, now: Instant) -> Wishe
             return mend_running(state, policy, component, process, now)
         case _:
             return NOTHING  # unknown: the next survey tells
+
+
+def _end_unwanted(state: State, component: ComponentState, now: Instant) -> Wishes:
+    if not isinstance(component.process, ProcessRunning) and not may_linger(component):
+        return NOTHING
+    if now < component.not_before:
+        return Wishes(wakes=(component.not_before,))
+    return stop_unwanted(state, component)

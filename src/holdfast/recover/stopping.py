@@ -17,13 +17,15 @@ from holdfast.model.duty import (
 from holdfast.model.ids import ComponentId, member_of, service_of
 from holdfast.model.policy import Purpose, ServicePolicy
 from holdfast.model.routing import Lane
-from holdfast.model.state import ComponentState, ProcessRunning, State, Status
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State, Status
 from holdfast.model.time import Instant, show_duration
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 
 
 def stop_unwanted(state: State, component: ComponentState) -> Wishes:
     """End a component that runs but is not meant to; when all goes down, dependents first."""
+    if isinstance(component.process, ProcessAbsent):
+        return wish(Stop(component.id, at_once=True, why="what its last life may have left behind is ended"))
     service = service_of(component.id)
     if not state.is_going_down:
         is_named = member_policy(state, component.id) is not None

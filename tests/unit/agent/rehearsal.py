@@ -70,8 +70,15 @@ class ObedientProcesses:
         self._next = 100
 
     async def start(
-        self, component: ComponentId, spec: ProcessSpec, epoch: Epoch, *, is_primary: bool
+        self,
+        component: ComponentId,
+        spec: ProcessSpec,
+        epoch: Epoch,
+        *,
+        is_primary: bool,
+        not_after: int | None = None,
     ) -> Result:
+        assert not_after is not None
         self.epochs.append(epoch)
         if is_primary:
             self.primaries.add(component)

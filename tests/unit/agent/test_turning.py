@@ -130,7 +130,7 @@ def test_new_agent_recalls_the_same_state_from_the_same_turns() -> None:
         turning.turn(policy_changed(policy()))
         turning.turn(Surveyed(clock.now(), ()))
         lines: list[Line] = []
-        assert recall(journal, "rehearsal", "boot", lines.append) == turning.state
+        assert recall(journal, "rehearsal", lines.append) == turning.state
         assert lines == []
 
     asyncio.run(scene())
@@ -146,7 +146,7 @@ def test_turn_that_cannot_be_played_again_is_said_and_the_state_before_it_is_use
         broken.append(journal.kept[0].__class__(3, "not an instant", Ticked(), ()))  # type: ignore[arg-type]
         journal.kept = broken  # type: ignore[assignment]
         lines: list[Line] = []
-        assert recall(journal, "rehearsal", "boot", lines.append).services.keys() == before.services.keys()
+        assert recall(journal, "rehearsal", lines.append).services.keys() == before.services.keys()
         assert len(lines) == 1
 
     asyncio.run(scene())

@@ -172,7 +172,7 @@ def test_explain_of_what_is_not_there_is_a_usage_error(call: Call, agent: StandI
 
 def test_incidents_are_listed_told_and_exported(call: Call, agent: StandIn) -> None:
     assert "i-3" in call("incidents").output
-    assert "last seen well" in call("incidents", "i-3").output
+    assert "counted from here" in call("incidents", "i-3").output
     assert call("incidents", "i-3", "--export", "md").output.startswith("# Incident i-3: web")
     assert json.loads(call("incidents", "--json").output)[0]["incident"]["id"] == "i-3"
     assert call("incidents", "i-9").exit_code == 2

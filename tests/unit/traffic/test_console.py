@@ -35,10 +35,10 @@ async def haproxy(folder: Path, *answers: bytes | None) -> AsyncIterator[Console
         server = await asyncio.start_unix_server(serve, address)
     console = Console(socket, answer_timeout=0.2)
     try:
-        async with server:
-            yield console
+        yield console
     finally:
         console.drop()
+        server.close()
         await asyncio.gather(*(task for task in serving if task))
 
 

@@ -15,7 +15,7 @@ from holdfast.model.time import DAY, HOUR, Duration, show_duration
 _CANNOT_START = 127  # as shells say it
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("name")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 @click.option("--on", metavar="URL", help="The coordinator.  [default: embedded, in the state directory]")
