@@ -15,7 +15,8 @@ help: ## list what can be made
 	@echo "holdfast: make TARGET"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: bootstrap ## start a real service, break it on purpose, watch it recover (ARGS="..." for options)
+demo: ## start a real service, break it on purpose, watch it recover (ARGS="..." for options)
+	@tools/bootstrap demo
 	@.venv/bin/holdfast demo $(ARGS)
 
 test: bootstrap check ## everything that must hold: the checks, then all tests (ARGS="-k name" to choose)
@@ -32,7 +33,7 @@ sim: venv ## simulate faults on virtual time (SEEDS=200: how many seeds; ARGS=".
 	@$(PY) -m holdfast.sim --seeds $(SEEDS) $(ARGS)
 
 bench: venv ## measure: runs each bench/*.py, side by side with what it is compared with
-	@for file in bench/*.py; do echo "== $$file"; $(PYTHON) $$file $(ARGS) || exit 1; done
+	@for file in bench/*.py; do echo "== $$file"; $(PY) $$file $(ARGS) || exit 1; done
 
 format: venv ## format the code and fix what the linter can fix
 	@.venv/bin/ruff check --fix --quiet . || true
@@ -41,7 +42,7 @@ format: venv ## format the code and fix what the linter can fix
 lock: ## write requirements/*.lock from pyproject.toml (ARGS=--upgrade for the newest of everything)
 	@tools/lock $(ARGS)
 
-bootstrap: ## install what is missing: haproxy through apt, .venv from the lock
+bootstrap: ## install what is missing: haproxy, etcd and ZooKeeper through apt, .venv from the lock
 	@tools/bootstrap
 
 venv: ## make .venv from the lock, nothing else

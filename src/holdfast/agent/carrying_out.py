@@ -70,9 +70,7 @@ class CarryingOut:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _end(
-        self, decision: Decision, earlier: asyncio.Task[None] | None, not_after: Instant
-    ) -> None:
+    async def _end(self, decision: Decision, earlier: asyncio.Task[None] | None, not_after: Instant) -> None:
         if earlier is not None and not earlier.done():
             earlier.cancel()
             await asyncio.wait([earlier])
@@ -90,13 +88,15 @@ class CarryingOut:
     async def _call(self, decision: Decision, not_after: Instant) -> Result:
         match decision:
             case Start(component=component, epoch=epoch):
-                if (refusal := await self._cover(component, epoch)) is not None:
+                is_primary = self._starts_as_primary(component)
+                # Who starts without the role uses no epoch: a full disk must not keep it from starting.
+                if is_primary and (refusal := await self._cover(component, epoch)) is not None:
                     return refusal
                 return await self._components.start(
                     component,
                     self._spec(component),
                     epoch,
-                    is_primary=self._starts_as_primary(component),
+                    is_primary=is_primary,
                     not_after=not_after,
                 )
             case Stop(component=component, at_once=at_once):

@@ -175,7 +175,10 @@ def _of_incidents(before: State, after: State) -> Iterator[Line]:
         if now.cause is not None and (was is None or was.cause != now.cause):
             yield Line(Level.INFO, now.service, "cause", f"{now.cause.code}: {now.cause.text}", id_)
         if not now.is_open and (was is None or was.is_open):
-            yield Line(Level.INFO, now.service, "restored", _balance(now), id_)
+            if after.is_going_down:
+                yield Line(Level.INFO, now.service, "closed", "everything is being stopped", id_)
+            else:
+                yield Line(Level.INFO, now.service, "restored", _balance(now), id_)
 
 
 def _opening(incident: Incident) -> str:

@@ -132,8 +132,8 @@ class LocalProcesses:
             epoch = 0 if life is None else life.record.epoch
             mark = Mark(component, epoch, is_primary=False, run_digest=run_digest(spec), hook="demote")
             result = await self._run_hook(spec, spec.demote, mark)
-            if result.ending is not Ending.DONE or life is None:
-                return result
+            if result.ending is not Ending.DONE or life is None or not life.record.is_primary:
+                return result  # where no role is recorded none has to be cleared: a full disk is no hindrance
             error = await self._record(life, replace(life.record, is_primary=False))
             return Result(Ending.FAILED, error) if error else result
 

@@ -64,7 +64,8 @@ def _judge_absent(component: ComponentState, process: ProcessAbsent, *, wanted: 
     if not wanted:
         return Judgement(Status.STOPPED, "not running, as wanted")
     if process.is_expected:
-        verb = "is being started" if component.flight is not None else "waits to be started"
+        is_starting = component.flight is not None and component.flight.action == "start"
+        verb = "is being started" if is_starting else "waits to be started"
         return Judgement(Status.UNKNOWN, verb)
     return Judgement(Status.DOWN, describe_exit(process))
 
@@ -80,7 +81,9 @@ def describe_exit(process: ProcessAbsent) -> str:
         return f"killed by SIG{exit_.signal}"
     if exit_.code is not None:
         return f"exited with code {exit_.code}"
-    return exit_.detail.splitlines()[0] if exit_.detail else "its process is gone, how is not known"
+    # What the process printed last is evidence, not a reason.
+    detail = exit_.detail.partition("; last output: ")[0].partition("\n")[0]
+    return detail or "its process is gone, how is not known"
 
 
 def _judge_running(

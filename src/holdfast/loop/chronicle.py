@@ -242,7 +242,12 @@ def _closed(state: State, incident: Incident, now: Instant) -> State:
         return state
     members = [m for name in names for m in state.members(name) if is_wanted(state, m.id)]
     usable = sum(is_usable(member) for member in members)
-    text = f"redundancy restored, {usable}/{len(members)}; outage {show_duration(incident.outage)}"
+    how = (
+        "not recovered: everything is being stopped"
+        if state.is_going_down
+        else f"redundancy restored, {usable}/{len(members)}"
+    )
+    text = f"{how}; outage {show_duration(incident.outage)}"
     entry = Entry(now, Stage.RECOVERED, incident.service, text)
     closed = replace(incident, closed_at=now, timeline=_bounded((*incident.timeline, entry)))
     for name in names:

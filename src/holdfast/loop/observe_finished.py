@@ -19,6 +19,7 @@ from holdfast.model.value import replace
 
 # After an action failed the next one waits, so that a world that refuses at once is not asked in a tight loop.
 RETRY_AFTER = SECOND
+PROMOTE_AFTER_MAX = 8 * SECOND  # a promotion that fails again and again waits twice as long each time
 REROUTE_AFTER = 200 * MILLISECOND  # doubles with each failure in a row
 REROUTE_AFTER_MAX = 5 * SECOND
 
@@ -111,9 +112,10 @@ def _promoted(component: ComponentState, event: Finished, now: Instant) -> Compo
     if component.role is not Role.PROMOTING:
         return component  # it died meanwhile
     if event.ending is Ending.DONE:
-        return replace(component, role=Role.PRIMARY, role_since=now)
+        return replace(component, role=Role.PRIMARY, role_since=now, promotions_failed=0)
     # Half promoted may be enough to serve, so it is not a standby again until it was demoted, which is wished next.
-    return replace(component, not_before=now + RETRY_AFTER)
+    wait = min(RETRY_AFTER << min(component.promotions_failed, 10), PROMOTE_AFTER_MAX)
+    return replace(component, not_before=now + wait, promotions_failed=component.promotions_failed + 1)
 
 
 def _demoted(component: ComponentState, event: Finished, now: Instant) -> ComponentState:

@@ -206,11 +206,27 @@ class HaproxyTraffic:
         try:
             now = await self._standing()
         except _WORLD:
+            await self._mend()
             return None
         elsewhere: dict[tuple[ServiceName, MemberName], int] = {}
         with suppress(*_WORLD):  # the master is away for a moment while it reloads
             elsewhere = await workers.sessions_elsewhere(self._master)
         return standing.as_traffic(now, self._routed, elsewhere)
+
+    async def _mend(self) -> None:
+        """Write again what HAProxy cannot be started without, if somebody removed it."""
+        async with self._changing:
+            policy = self._policy
+            if policy is None or not carried(policy):
+                return
+            if places.read(self._places / places.CONFIGURATION) and (self._places / places.MAP).exists():
+                return
+            with suppress(OSError):  # tried again at the next look
+                self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._map_text = None
+                self._write_map(policy)
+                places.replace_text(self._places / places.STATES, taking_over.NO_STATES)
+                places.replace_text(self._places / places.CONFIGURATION, render(policy))
 
     async def _standing(self) -> Standing:
         try:

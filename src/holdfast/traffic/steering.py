@@ -122,7 +122,8 @@ def _drain(service: ServicePolicy, name: MemberName, server: Server) -> Iterator
 def _turn(service: ServicePolicy, wanted: Routing, word: str | None) -> Iterator[str]:
     wish = map_word(service, wanted)
     if wish != word:
-        yield f"set map {places.MAP} {service.name} {wish}"
+        verb = "add" if word is None else "set"  # an entry that somebody deleted cannot be set
+        yield f"{verb} map {places.MAP} {service.name} {wish}"
 
 
 def _ready_and_down(target: str) -> str:

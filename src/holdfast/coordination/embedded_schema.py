@@ -1,0 +1,77 @@
+"""The embedded store's file: its tables, how it is opened, and what its errors prove."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from holdfast.model.time import SECOND, Duration
+from holdfast.ports.coordination import Entry, UnavailableError
+
+FILE = "coordination.sqlite"
+SCHEMA_VERSION = 1
+
+_TABLES = (
+    "CREATE TABLE counter (revision INTEGER NOT NULL)",
+    "INSERT INTO counter VALUES (0)",
+    """CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, version INTEGER NOT NULL,
+        token INTEGER NOT NULL, session TEXT) WITHOUT ROWID""",
+    "CREATE INDEX entries_of_session ON entries (session) WHERE session IS NOT NULL",
+    """CREATE TABLE sessions (id TEXT PRIMARY KEY, ttl INTEGER NOT NULL, expires INTEGER NOT NULL,
+        boot TEXT NOT NULL) WITHOUT ROWID""",
+    # What happened, for watches; revisions up to counter.revision minus the rows kept are forgotten.
+    """CREATE TABLE changes (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+        version INTEGER NOT NULL, token INTEGER NOT NULL, session TEXT)""",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def connect(folder: Path, busy_limit: Duration) -> sqlite3.Connection:
+    """Open the store's file, and make it if it is not there; UnavailableError says why it cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite would create it readable for everybody the umask allows.
+        os.close(os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        connection = sqlite3.connect(
+            folder / FILE, isolation_level=None, timeout=busy_limit / SECOND, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise UnavailableError(f"{folder}: {error}") from error
+    try:
+        _prepare(connection, folder)
+    except sqlite3.Error as error:
+        connection.close()
+        raise UnavailableError(f"{folder / FILE}: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, folder: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    if _version(connection) == 0:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                if _version(connection) == 0:  # nobody was quicker
+                    for statement in _TABLES:
+                        cursor.execute(statement)
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+    if _version(connection) != SCHEMA_VERSION:
+        message = f"{folder / FILE} was written by a newer holdfast; use that one, or another folder"
+        raise UnavailableError(message)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def entry_of(row: tuple[str, bytes, int, int, str | None]) -> Entry:
+    """Return the entry that a row of `key, value, version, token, session` holds."""
+    return Entry(*row)
