@@ -2,7 +2,7 @@
 
 Kazoo keeps its connection in a thread of its own. A request is handed over from the event loop, and its answer comes back by
 `call_soon_threadsafe`. Four habits of kazoo are not ours:
-- It sends heartbeats whether or not anybody still stands behind the session. Here it does so only while the owner renews.
+- It sends heartbeats whether or not anybody still stands behind the session. Here only the owner's `renew` does.
 - After a session has expired it quietly opens another, without the keys of the first. Here the line ends.
 - It notices a silent server late, and not at all while requests are being sent. Here the first request that gets
   no answer in time cuts the connection, and kazoo turns to another server.
@@ -131,7 +131,7 @@ class _Connection(ConnectionHandler):  # type: ignore[misc]  # kazoo has no type
         return super()._invoke(self.limit / SECOND, request, xid)
 
     def _send_ping(self, connect_timeout: float) -> None:
-        if not self.is_single or now() - self.spoke_at < self.granted // 3:
+        if not self.is_single:  # a session's heartbeat is its owner's `renew`
             super()._send_ping(connect_timeout)
 
 
@@ -185,7 +185,7 @@ class Line:
         return self._is_closed
 
     def owner_spoke(self) -> None:
-        """Note that the session's owner is alive: for a third of the ttl from now, heartbeats are sent for it."""
+        """Note that the session's owner is alive: for one ttl from now, a lost connection is worth replacing."""
         self._connection.spoke_at = now()
 
     async def ask(self, calls: Sequence[Call], *, within: Duration) -> list[Any]:

@@ -33,7 +33,7 @@ def reconcile(state: State, event: Event, now: Instant) -> tuple[State, tuple[De
         state, fresh = _turn(before, state, name, now)
         decisions += fresh
     state, fresh, _ = commit(state, recover_orphans(state, now), now)
-    return _concluded(state, scope, now), decisions + fresh
+    return _concluded(before, state, scope, now), decisions + fresh
 
 
 def _turn(before: State, state: State, name: ServiceName, now: Instant) -> tuple[State, tuple[Decision, ...]]:
@@ -61,14 +61,16 @@ def _wishes(state: State, name: ServiceName, causes: dict[ComponentId, Cause], n
     return moves + routing.steer(state, policy, now) + recover(state, name, now)
 
 
-def _concluded(state: State, scope: tuple[ServiceName, ...], now: Instant) -> State:
+def _concluded(before: State, state: State, scope: tuple[ServiceName, ...], now: Instant) -> State:
     """Return the state with what concerns the whole system brought up to date."""
-    system = health.system_health(state)
+    is_full = len(scope) == len(state.policy.services)
+    has_changed = is_full or any(state.services[name] is not before.services.get(name) for name in scope)
+    system = health.system_health(state) if has_changed else state.health
     if system != state.health:
         state = replace(state, health=system)
         below = finding.find_in_system(state, now)
         if below is not None:
             state = chronicle.noted(state, below, now)
-    if len(scope) == len(state.policy.services):
+    if is_full:
         state = housekeeping.tidied(replace(state, looked_at=now), now)
     return state

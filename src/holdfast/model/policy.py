@@ -231,6 +231,12 @@ class Policy(Value, frozen=True):
     haproxy: HaproxyPolicy = HaproxyPolicy()
     control: ControlPolicy = ControlPolicy()
     revision: str = ""  # short hash of the file's content
+    size: int = 0  # how many components it names; filled in by itself
+
+    def __post_init__(self) -> None:
+        """Count the components once: every turn asks."""
+        size = sum(len(service.members) for service in self.services.values())
+        msgspec.structs.force_setattr(self, "size", size)
 
     def dependents(self, service: ServiceName) -> tuple[ServiceName, ...]:
         """Return the services that depend on `service`, directly or not, in start order."""

@@ -216,7 +216,7 @@ class State(Value, frozen=True):
 
     def has_strays(self) -> bool:
         """Tell whether more components are known than the file names."""
-        return len(self.components) != sum(len(entry.members) for entry in self.policy.services.values())
+        return len(self.components) != self.policy.size
 
     def strays(self, service: ServiceName) -> tuple[ComponentState, ...]:
         """Return the components of `service` that the file no longer names but that may still be there."""
