@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import socket
 import time
@@ -67,6 +68,20 @@ def test_the_next_agent_finds_the_process_and_the_role_that_it_was_given(stage: 
             (seen,) = await following.processes.survey()
             assert (seen.incarnation, seen.epoch, seen.is_primary) == (incarnation, 5, True)
             assert seen.run_digest == run_digest(SLEEPER)
+
+    run(story())
+
+
+def test_what_somebody_removed_from_the_directory_is_written_again(stage: Stage) -> None:
+    async def story() -> None:
+        async with stage.agent() as agent:
+            incarnation = await agent.start(SLEEPER, epoch=4)
+            assert (await agent.processes.promote(COMPONENT, SLEEPER, 5)).ending is Ending.DONE
+            shutil.rmtree(stage.directory / "components")
+            await agent.processes.survey()
+        async with stage.agent() as following:
+            (seen,) = await following.processes.survey()
+            assert (seen.incarnation, seen.epoch, seen.is_primary) == (incarnation, 5, True)
 
     run(story())
 

@@ -305,7 +305,7 @@ async def test_a_key_that_passed_on_while_we_were_thinking_does_not_look_the_sam
         guards, writes = [Guard("/leader", leader.version)], [Write("/command", b"from slow")]
         await slow.put("/command", b"")
         # The slow one reads and plans, and is paused before it sends.
-        steps = planned(slow._root, guards, writes, await slow._reader.nodes(["/leader", "/command"]))
+        steps = planned(slow._root, guards, writes, await slow._reader.leaves(["/leader", "/command"]))
         await quick.delete("/leader")
         await quick.put(
             "/leader", b"quick", expect=Condition.ABSENT

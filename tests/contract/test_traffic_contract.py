@@ -295,6 +295,22 @@ async def test_what_somebody_changes_by_hand_is_seen(tmp_path: Path) -> None:
 
 
 @story
+async def test_what_somebody_deleted_is_put_back(tmp_path: Path) -> None:
+    async with stage(tmp_path, db()) as it:
+        await it.route("db", "a", a=IN, b=IN)
+        await it.by_hand("clear map active.map")
+        assert (await it.seen("db")).active is None
+        await it.route("db", "a", a=IN, b=IN)
+        assert (await it.seen("db")).active == "a"
+        it.stop_haproxy()
+        for name in ("haproxy.cfg", "active.map", "servers.state"):
+            (tmp_path / "haproxy" / name).unlink(missing_ok=True)
+        assert await it.traffic.look() is None
+        await it.start_haproxy()
+        assert (await it.seen("db")).active == "a"
+
+
+@story
 async def test_haproxys_own_decisions_are_told_and_told_again_after_it_restarted(tmp_path: Path) -> None:
     async with stage(tmp_path, web()) as it:
         await it.until_up("web", "w1", "w2")

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +99,20 @@ def test_haproxy_itself_is_restarted_when_it_is_killed(system: LivingSystem) -> 
     )
     await_that(lambda: fetch(port) == "web-1", "it sends to web-1")
     assert pid_of(system.status(), "web/web-1") == pid_of(before, "web/web-1")
+
+
+def test_haproxy_is_restarted_when_it_hangs_though_its_process_runs(system: LivingSystem) -> None:
+    port = start_pair(system)
+    main = pid_of(system.status(), "haproxy/haproxy")
+    for worker in Path(f"/proc/{main}/task/{main}/children").read_text("ascii").split():
+        os.kill(int(worker), signal.SIGSTOP)
+
+    status = system.until(lambda s: s.incidents, "the silence is an incident", within_s=30)
+    assert status.incidents[0].service == "haproxy"
+    await_that(lambda: fetch(port) == "web-1", "traffic flows again", within_s=30)
+    status = system.until(lambda s: not s.incidents, "the incident is closed", within_s=30)
+    assert pid_of(status, "haproxy/haproxy") != main
+    assert system.said("haproxy", "process_hung")
 
 
 def test_singleton_moves_and_two_never_run_at_once(system: LivingSystem) -> None:

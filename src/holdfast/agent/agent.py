@@ -64,7 +64,7 @@ class Agent:
         self._started_at = clock.now()
         self._alive_at = 0
         self._balancer_problem = ""
-        self._warned = 0
+        self._warned: tuple[str, ...] = ()  # the journal keeps only the newest: none is known by its place
         self._told_status = ""
         self._leave = asyncio.Event()
         self._exit_code = 0
@@ -201,9 +201,11 @@ class Agent:
         if (line := status.one_line(self._turning.state)) != self._told_status:
             self._notifier.status(line)
             self._told_status = line
-        for warning in self._journal.warnings[self._warned :]:
-            self._say(Line(Level.WARN, "journal", "warning", warning))
-        self._warned = len(self._journal.warnings)
+        warnings = self._journal.warnings
+        for warning in warnings:
+            if warning not in self._warned:
+                self._say(Line(Level.WARN, "journal", "warning", warning))
+        self._warned = warnings
 
     def _admit(self) -> None:
         """Let in who the policy says."""
@@ -224,7 +226,7 @@ class Agent:
     async def _keep_configuring(self) -> None:
         while self._balancer_problem:
             await asyncio.sleep(_CONFIGURE_EVERY_S)
-            result = await self._traffic.configure(self._turning.state.policy)
+            result = await self._reloading.configure_again()
             if result.ending is Ending.DONE:
                 self._balancer_problem = ""
                 self._say(Line(Level.INFO, "agent", "balancer", "its configuration is in force now"))

@@ -138,17 +138,18 @@ class Answering:
         )
 
     async def _command(self, request: protocol.AnyCommandRequest, command: Command) -> Accepted:
-        before = self._turning.state
+        state = self._turning.state
         what = describe(command)
-        if (unknown := _unknown_name(command, before)) is not None:
+        if (unknown := _unknown_name(command, state)) is not None:
             raise RefusedError(ErrorKind.USAGE, unknown)
         if request.dry_run:
-            reasons = refusals(before, command, clock.now())
+            reasons = refusals(state, command, clock.now())
             decisions: tuple[Decision, ...] = ()
             if not reasons:
-                _, decisions = reconcile(before, command, clock.now())
+                _, decisions = reconcile(state, command, clock.now())
         else:
             reasons, decisions = self._turning.request(command)
+            state = self._turning.state  # while we wait for the disk, much may come of it
             # What was confirmed must not be forgotten, even if we are killed in the next moment.
             await asyncio.to_thread(self._turning.remember)
         if reasons:
@@ -158,10 +159,12 @@ class Answering:
         )
         if request.dry_run or not request.wait_s:
             return accepted
-        return await self._finish(accepted, command, before, request.wait_s)
+        return await self._finish(accepted, command, state, request.wait_s)
 
-    async def _finish(self, accepted: Accepted, command: Command, before: State, within_s: float) -> Accepted:
-        look = look_for(command, before, self._turning.state)
+    async def _finish(
+        self, accepted: Accepted, command: Command, accepted_in: State, within_s: float
+    ) -> Accepted:
+        look = look_for(command, accepted_in)
         began_at = clock.now()
         progress = look(self._turning.state)
         try:

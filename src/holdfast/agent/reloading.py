@@ -84,6 +84,11 @@ class Reloading:
             self.tell_core(policy)
         return result
 
+    async def configure_again(self) -> Result:
+        """Have the balancer take over what the core knows; never an older one than a reload that is under way."""
+        async with self._one:
+            return await self._traffic.configure(self._turning.state.policy)
+
     def tell_core(self, policy: Policy) -> None:
         """Have the core take `policy` over."""
         self._turning.turn(policy_changed(policy))

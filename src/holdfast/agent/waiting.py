@@ -40,7 +40,7 @@ class Progress(Value, frozen=True):
 Look: TypeAlias = Callable[[State], Progress]
 
 
-def look_for(command: Command, before: State, accepted: State) -> Look:
+def look_for(command: Command, accepted: State) -> Look:
     """Return the question whether `command` is done. `accepted` is the state right after it was taken in."""
     match command:
         case SwitchoverRequested(service=service):
@@ -50,7 +50,7 @@ def look_for(command: Command, before: State, accepted: State) -> Look:
         case DrainRequested(component=component):
             return lambda state: drain_progress(state, component)
         case RestartRequested(target=target):
-            lives = lives_of(before, target)
+            lives = lives_of(accepted, target)
             return lambda state: restart_progress(state, lives)
         case DownRequested():
             return down_progress

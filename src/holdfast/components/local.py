@@ -44,6 +44,7 @@ class LocalProcesses:
     def __init__(self, directory: Path, *, use_cgroups: bool = True) -> None:
         self._directory = directory
         self._boot = procfs.boot_id()
+        self._secret = marking.read_secret(directory)
         self._instance = marking.read_instance(directory)
         self._cgroups = Cgroups.find(self._instance) if use_cgroups else Cgroups(self._instance, None)
         self._lives: dict[ComponentId, Life] = {}  # the last life of each, over or not
@@ -69,6 +70,7 @@ class LocalProcesses:
         if not self._has_looked_around or self._surveys % LOOK_AROUND_EVERY == 0:
             await self._look_around()
         self._surveys += 1
+        await self._keep_records()
         return tuple(seen for life in self._lives.values() if (seen := _see(life)) is not None)
 
     async def start(
@@ -236,6 +238,18 @@ class LocalProcesses:
             ):  # from its mark: the last agent did not come to write it
                 await self._record(life, replace(record, started=int(time.time())))
         self._has_looked_around = True
+
+    async def _keep_records(self) -> None:
+        """Write again what somebody removed: the next agent would start everything a second time."""
+        with suppress(OSError):  # tried again at the next survey
+            await self._in_thread(partial(marking.keep_secret, self._directory, self._secret))
+            for component, life in tuple(self._lives.items()):
+                lock = self._lock(component)
+                if life.is_over or lock.locked():
+                    continue
+                async with lock:
+                    if not life.is_over:
+                        await self._in_thread(partial(life.folder.keep, life.record))
 
     def _take(self, component: ComponentId, record: Record) -> Life | None:
         cgroup = self._cgroups.of(component, record.cgroup)

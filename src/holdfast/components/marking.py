@@ -46,15 +46,31 @@ class Found(Value, frozen=True):
     mark: Mark
 
 
-def read_instance(directory: Path) -> str:
-    """Return the name by which this directory's processes are known; made when it is first asked for."""
-    place = directory / "components" / "instance"
+def read_secret(directory: Path) -> bytes:
+    """Return the secret that is kept in this directory; made when it is first asked for."""
     try:
-        secret = place.read_bytes()
+        return _secret_place(directory).read_bytes()
     except FileNotFoundError:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = secrets.token_bytes(16)
+        keep_secret(directory, secret)
+        return secret
+
+
+def keep_secret(directory: Path, secret: bytes) -> None:
+    """Keep the secret in this directory if it is not there: without it nobody knows its processes again."""
+    place = _secret_place(directory)
+    if not place.exists():
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         put_in_place(place, secret)
+
+
+def _secret_place(directory: Path) -> Path:
+    return directory / "components" / "instance"
+
+
+def read_instance(directory: Path) -> str:
+    """Return the name by which this directory's processes are known."""
+    secret = read_secret(directory)
     # A copied directory, such as a restored backup, is another one: its path differs.
     return hashlib.sha256(os.fsencode(directory.resolve()) + b"\0" + secret).hexdigest()[:16]
 

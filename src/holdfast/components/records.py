@@ -64,6 +64,12 @@ class Folder:
         """Replace the record in one step. It tells about processes, so it need not survive a power cut."""
         put_in_place(self.path / _RECORD, msgspec.json.encode(record))
 
+    def keep(self, record: Record) -> None:
+        """Write the record if it is not there: somebody removed it, or the folder."""
+        if not (self.path / _RECORD).exists():
+            self.make()
+            self.write(record)
+
     def forget(self) -> None:
         """Remove the record."""
         (self.path / _RECORD).unlink(missing_ok=True)

@@ -21,7 +21,6 @@ from holdfast.components.records import Folder
 from holdfast.model.policy import ProcessSpec
 from holdfast.model.time import Instant
 
-
 _TOO_LATE = 75  # sysexits.h: try again later
 
 

@@ -1,7 +1,7 @@
 """The coordinator on ZooKeeper, by kazoo.
 
 A session is a connection of its own (zookeeper_line), renewed only by its owner's `renew`: a round trip to the leader, which
-refuses it when the session has ended. How keys become nodes, and why a condition on a version is exact although
+refuses it when the session has ended. How keys become leaves, and why a condition on a version is exact although
 ZooKeeper's own versions begin anew, stands in zookeeper_tree.
 """
 
@@ -86,13 +86,13 @@ class ZooKeeperCoordinator:
     async def get(self, key: str) -> Entry | None:
         """Return the key, as a majority knows it."""
         check_key(key)
-        node = (await self._reader.nodes([key])).nodes[key]
-        return None if node is None else node.entry
+        leaf = (await self._reader.leaves([key])).leaves[key]
+        return None if leaf is None else leaf.entry
 
     async def list(self, prefix: str) -> Snapshot:
         """Return everything below `prefix`."""
         check_prefix(prefix)
-        return Snapshot({key: node.entry for key, node in (await self._reader.tree(prefix)).items()})
+        return Snapshot({key: leaf.entry for key, leaf in (await self._reader.tree(prefix)).items()})
 
     async def put(
         self, key: str, value: bytes, *, expect: Expect = Condition.ANY, session: Session | None = None
@@ -103,9 +103,9 @@ class ZooKeeperCoordinator:
         owner = session.id if session else None
         lender = session if isinstance(session, ZooKeeperSession) else None
         zxid, reading = await self._write([Guard(key, expect)], [Write(key, value, owner)], lender)
-        node = reading.nodes[key]
-        is_same = node is not None and node.entry.session == owner
-        return Entry(key, value, zxid, node.entry.token if node is not None and is_same else zxid, owner)
+        leaf = reading.leaves[key]
+        is_same = leaf is not None and leaf.entry.session == owner
+        return Entry(key, value, zxid, leaf.entry.token if leaf is not None and is_same else zxid, owner)
 
     async def delete(self, key: str, *, expect: Expect = Condition.ANY) -> None:
         """Delete a key under a condition."""
@@ -159,7 +159,7 @@ class ZooKeeperCoordinator:
         keys = [*(guard.key for guard in guards), *(write.key for write in writes)]
         end = now() + WRITE_LIMITS * self._limit
         while now() < end:
-            reading = await self._reader.nodes(keys)
+            reading = await self._reader.leaves(keys)
             try:
                 steps = planned(self._root, guards, writes, reading)
             except MissingFoldersError as missing:
@@ -280,5 +280,5 @@ def _transaction(client: KazooClient, steps: Sequence[Step]) -> Any:  # noqa: AN
     return request.commit_async()
 
 
-def _made(path: str) -> Any:  # noqa: ANN401
+def _made(path: str) -> Any:  # noqa: ANN401 - kazoo has no types
     return lambda client: client.create_async(path)

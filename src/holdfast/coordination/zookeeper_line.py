@@ -24,10 +24,9 @@ from kazoo.exceptions import (
     ConnectionClosedError,
     KazooException,
     NoAuthError,
-    NodeExistsError,
-    NoNodeError,
     SessionExpiredError,
     SessionMovedError,
+    ZookeeperError,
 )
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.connection import ConnectionHandler
@@ -41,6 +40,10 @@ from holdfast.model.value import Value
 from holdfast.ports.coordination import UnavailableError
 
 RECONNECT_MAX_S = 0.25  # kazoo's own back-off goes far beyond a session's life
+_MISSING, _EXISTS = (
+    -101,
+    -110,
+)  # codes of the protocol: what was to be read is not there; what was to be created is
 CLOSE_LIMIT: Duration = 500 * MILLISECOND
 
 Call: TypeAlias = Callable[[KazooClient], Any]  # -> kazoo's IAsyncResult
@@ -155,7 +158,7 @@ class Line:
             default_acl=CREATOR_ALL_ACL if ensemble.login else OPEN_ACL_UNSAFE,
             logger=_log,
         )
-        self._connection = _Connection(self._client, self._client._conn_retry.copy(), logger=_log)  # noqa: SLF001
+        self._connection = _Connection(self._client, self._client._conn_retry.copy(), logger=_log)  # noqa: SLF001 - as kazoo makes it
         self._connection.limit = limit
         self._connection.is_single = is_single
         self._client._connection = self._connection  # noqa: SLF001 - there is no other way to choose it
@@ -191,7 +194,7 @@ class Line:
     async def ask(self, calls: Sequence[Call], *, within: Duration) -> list[Any]:
         """Send the calls in this order, in one go, and return their answers.
 
-        None stands for a node that was to be read and does not exist, or was to be created and does.
+        None stands for a leaf that was to be read and does not exist, or was to be created and does.
         The server does them in order, so what follows a `sync` sees all that was written before.
         """
         end = now() + within
@@ -214,7 +217,7 @@ class Line:
         stopping = asyncio.create_task(asyncio.to_thread(self._client.stop))
         _, waiting = await asyncio.wait({stopping}, timeout=CLOSE_LIMIT / SECOND)
         if waiting:
-            self._cut(self._connection._socket)  # noqa: SLF001
+            self._cut(self._connection._socket)  # noqa: SLF001 - see `ask`
         await stopping
         self._client.close()
 
@@ -224,8 +227,8 @@ class Line:
         if not self._is_started:
             return
         self._client._stopped.set()  # noqa: SLF001 - `stop` would end the session
-        self._cut(self._connection._socket)  # noqa: SLF001
-        await asyncio.to_thread(self._client._safe_close)  # noqa: SLF001
+        self._cut(self._connection._socket)  # noqa: SLF001 - see `ask`
+        await asyncio.to_thread(self._client._safe_close)  # noqa: SLF001 - the other half of `stop`
         self._client.close()
 
     async def _connect(self, end: Instant) -> None:
@@ -253,7 +256,7 @@ class Line:
     def _cut(self, line: socket.socket | None) -> None:
         # Kazoo's thread reads the end of the stream and turns to another server. Not the method of an SSL socket,
         # which would change the state that the other thread is reading.
-        if line is not None and line is self._connection._socket:  # noqa: SLF001
+        if line is not None and line is self._connection._socket:  # noqa: SLF001 - see `ask`
             with suppress(OSError):
                 socket.socket.shutdown(line, socket.SHUT_RDWR)
 
@@ -278,7 +281,7 @@ def _safely(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *argumen
 def _judged(answer: "asyncio.Future[Any]") -> Any:  # noqa: ANN401 - any answer of kazoo
     found = answer.result()
     match found:
-        case NoNodeError() | NodeExistsError():
+        case ZookeeperError(code=code) if code in {_MISSING, _EXISTS}:
             return None
         case NoAuthError():
             raise UnavailableError("the ensemble does not let this user do that")

@@ -9,12 +9,12 @@ from holdfast.coordination.clock import now
 from holdfast.coordination.zookeeper_line import Call, Line, OverError, UnansweredError, UnreachableError
 from holdfast.coordination.zookeeper_tree import (
     MARK,
-    Node,
+    Leaf,
     Reading,
     entry_of,
     folder_path,
     key_of,
-    node_path,
+    leaf_path,
 )
 from holdfast.model.time import MILLISECOND, Duration, Instant
 from holdfast.ports.coordination import UnavailableError
@@ -29,12 +29,12 @@ def sync(client: KazooClient) -> Any:  # noqa: ANN401 - kazoo has no types
 
 
 def get(path: str) -> Call:
-    """Read a node."""
+    """Read a leaf."""
     return lambda client: client.get_async(path)
 
 
 def stat(path: str) -> Call:
-    """Read about a node."""
+    """Read about a leaf."""
     return lambda client: client.exists_async(path)
 
 
@@ -62,24 +62,24 @@ class Reader:
                 if now() + _RETRY >= end or self._line.is_closed:
                     raise UnavailableError(f"ZooKeeper has no answer: {error}") from None
 
-    async def nodes(self, keys: Iterable[str]) -> Reading:
+    async def leaves(self, keys: Iterable[str]) -> Reading:
         """Return these keys and their folders, as a majority knows them."""
         wanted = sorted(set(keys))
         folders = sorted({folder_path(self._root, key) for key in wanted})
-        # The folders before the nodes, see zookeeper_tree.
+        # The folders before the leaves, see zookeeper_tree.
         _, *found = await self.ask(
-            [sync, *(stat(path) for path in folders), *(get(node_path(self._root, key)) for key in wanted)]
+            [sync, *(stat(path) for path in folders), *(get(leaf_path(self._root, key)) for key in wanted)]
         )
         counts = {
             path: about.version for path, about in zip(folders, found, strict=False) if about is not None
         }
-        nodes = {key: _node(key, got) for key, got in zip(wanted, found[len(folders) :], strict=True)}
-        return Reading(nodes, counts)
+        leaves = {key: _leaf(key, got) for key, got in zip(wanted, found[len(folders) :], strict=True)}
+        return Reading(leaves, counts)
 
-    async def tree(self, prefix: str) -> dict[str, Node]:
+    async def tree(self, prefix: str) -> dict[str, Leaf]:
         """Return everything below `prefix`.
 
-        ZooKeeper reads one node at a time. Two readings in a row with the same outcome show what was there at every moment in
+        ZooKeeper reads one leaf at a time. Two readings in a row with the same outcome show what was there at every moment in
         between. A tree that never holds still is returned as it was read last.
         """
         before = await self._collect(prefix)
@@ -90,30 +90,30 @@ class Reader:
             before = after
         return before
 
-    async def _collect(self, prefix: str) -> dict[str, Node]:
+    async def _collect(self, prefix: str) -> dict[str, Leaf]:
         top = self._root + prefix.rstrip("/")
-        nodes, folders = ([] if prefix == "/" else [top + MARK]), [top]
-        found: dict[str, Node] = {}
-        while nodes or folders:
+        leaves, folders = ([] if prefix == "/" else [top + MARK]), [top]
+        found: dict[str, Leaf] = {}
+        while leaves or folders:
             _, *answers = await self.ask(
-                [sync, *(get(path) for path in nodes), *(children(at) for at in folders)]
+                [sync, *(get(path) for path in leaves), *(children(at) for at in folders)]
             )
-            for path, got in zip(nodes, answers, strict=False):
-                node = _node(key_of(self._root, path), got)
-                if node is not None:
-                    found[node.entry.key] = node
+            for path, got in zip(leaves, answers, strict=False):
+                leaf = _leaf(key_of(self._root, path), got)
+                if leaf is not None:
+                    found[leaf.entry.key] = leaf
             below = [
                 f"{folder}/{name}"
-                for folder, names in zip(folders, answers[len(nodes) :], strict=True)
+                for folder, names in zip(folders, answers[len(leaves) :], strict=True)
                 for name in names or ()
             ]
-            nodes = [path for path in below if path.endswith(MARK)]
+            leaves = [path for path in below if path.endswith(MARK)]
             folders = [path for path in below if not path.endswith(MARK)]
         return dict(sorted(found.items()))
 
 
-def _node(key: str, got: Any) -> Node | None:  # noqa: ANN401 - (value, ZnodeStat) of kazoo, or None
-    return None if got is None else Node(entry_of(key, *got), got[1].version)
+def _leaf(key: str, got: Any) -> Leaf | None:  # noqa: ANN401 - (value, ZleafStat) of kazoo, or None
+    return None if got is None else Leaf(entry_of(key, *got), got[1].version)
 
 
 def left(end: Instant, limit: Duration) -> Duration:

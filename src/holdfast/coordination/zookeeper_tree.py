@@ -1,10 +1,10 @@
-"""How keys become nodes, and how a conditional write becomes one atomic request.
+"""How keys become leaves, and how a conditional write becomes one atomic request.
 
-The key `/shop/members/h1` is the node `h1=` in the folder `<prefix>/shop/members`. Folders are never keys and keys never have
+The key `/shop/members/h1` is the leaf `h1=` in the folder `<prefix>/shop/members`. Folders are never keys and keys never have
 children: so a key may also be the beginning of others, may belong to a session, and can always be deleted.
 
-Version and token are the transaction ids (mzxid, czxid) of the node's last write and of its creation: they only grow. ZooKeeper
-itself can compare only a node's count of writes, which begins at 0 again with each new incarnation: a leader key that
+Version and token are the transaction ids (mzxid, czxid) of the leaf's last write and of its creation: they only grow. ZooKeeper
+itself can compare only a leaf's count of writes, which begins at 0 again with each new incarnation: a leader key that
 passed on while we were thinking would look the same. Therefore each creation also writes to the folder, in the same
 transaction, and a write that depends on what was read compares the folder's count as well: unchanged means that
 nothing in it was created anew since we looked.
@@ -20,7 +20,7 @@ MARK = "="  # no key has it
 ANY_COUNT = -1
 
 
-class Node(Value, frozen=True):
+class Leaf(Value, frozen=True):
     """A key as it was read, and how often this incarnation has been written."""
 
     entry: Entry
@@ -28,14 +28,14 @@ class Node(Value, frozen=True):
 
 
 class Check(Value, frozen=True):
-    """The node must exist and have been written so often."""
+    """The leaf must exist and have been written so often."""
 
     path: str
     count: int
 
 
 class Put(Value, frozen=True):
-    """Write to a node that exists."""
+    """Write to a leaf that exists."""
 
     path: str
     value: bytes
@@ -43,7 +43,7 @@ class Put(Value, frozen=True):
 
 
 class Create(Value, frozen=True):
-    """Create a node that does not exist."""
+    """Create a leaf that does not exist."""
 
     path: str
     value: bytes
@@ -51,7 +51,7 @@ class Create(Value, frozen=True):
 
 
 class Delete(Value, frozen=True):
-    """Delete a node."""
+    """Delete a leaf."""
 
     path: str
     count: int
@@ -61,9 +61,9 @@ Step: TypeAlias = Check | Put | Create | Delete
 
 
 class Reading(Value, frozen=True):
-    """All that a write depends on. The folders were read before the nodes."""
+    """All that a write depends on. The folders were read before the leaves."""
 
-    nodes: Mapping[str, Node | None]  # by key
+    leaves: Mapping[str, Leaf | None]  # by key
     folders: Mapping[str, int]  # path -> how often it was written
 
 
@@ -75,25 +75,25 @@ class MissingFoldersError(Exception):
         self.folders = folders
 
 
-def node_path(root: str, key: str) -> str:
-    """Return the node of a key."""
+def leaf_path(root: str, key: str) -> str:
+    """Return the leaf of a key."""
     return root + key + MARK
 
 
 def folder_path(root: str, key: str) -> str:
-    """Return the folder that a key's node is in."""
+    """Return the folder that a key's leaf is in."""
     return (root + key).rpartition("/")[0]
 
 
 def key_of(root: str, path: str) -> str:
-    """Return the key of a node."""
+    """Return the key of a leaf."""
     return path.removeprefix(root).removesuffix(MARK)
 
 
 def entry_of(key: str, value: bytes, stat: object) -> Entry:
     """Return the key as the port knows it."""
-    owner = stat.ephemeralOwner  # type: ignore[attr-defined]  # kazoo's ZnodeStat
-    return Entry(key, value, stat.mzxid, stat.czxid, str(owner) if owner else None)  # type: ignore[attr-defined]
+    owner = stat.ephemeralOwner  # type: ignore[attr-defined]  # kazoo's ZleafStat
+    return Entry(key, value, stat.mzxid, stat.czxid, str(owner) if owner else None)  # type: ignore[attr-defined]  # the same
 
 
 def planned(root: str, guards: Sequence[Guard], writes: Sequence[Write], reading: Reading) -> list[Step]:
@@ -102,7 +102,7 @@ def planned(root: str, guards: Sequence[Guard], writes: Sequence[Write], reading
     Raises ConflictError if a guard does not hold, and MissingFoldersError.
     """
     for guard in guards:
-        if not _holds(guard, reading.nodes[guard.key]):
+        if not _holds(guard, reading.leaves[guard.key]):
             raise ConflictError(f"{guard.key} is not as expected")
     watched = _watched(root, guards, writes, reading)
     touched = {folder_path(root, write.key) for write in writes if _is_new(write, reading)}
@@ -111,15 +111,15 @@ def planned(root: str, guards: Sequence[Guard], writes: Sequence[Write], reading
     written = {write.key for write in writes}
     steps: list[Step] = [Check(folder, reading.folders[folder]) for folder in sorted(watched)]
     steps += [
-        Check(node_path(root, guard.key), node.count)
+        Check(leaf_path(root, guard.key), leaf.count)
         for guard in guards
         if guard.expect is not Condition.ANY
         and guard.key not in written
-        and (node := reading.nodes[guard.key]) is not None
+        and (leaf := reading.leaves[guard.key]) is not None
     ]
     steps += [Put(folder, b"", ANY_COUNT) for folder in sorted(touched)]
     for write in writes:
-        steps += _steps(root, write, reading.nodes[write.key])
+        steps += _steps(root, write, reading.leaves[write.key])
     return steps
 
 
@@ -135,34 +135,34 @@ def _watched(root: str, guards: Sequence[Guard], writes: Sequence[Write], readin
     }
     if len(writes) > 1 or keys:
         # What is to be deleted and is not there must not appear meanwhile; alone, it would just have come later.
-        keys |= {write.key for write in writes if write.value is None and reading.nodes[write.key] is None}
+        keys |= {write.key for write in writes if write.value is None and reading.leaves[write.key] is None}
     return {folder_path(root, key) for key in keys}
 
 
 def _is_new(write: Write, reading: Reading) -> bool:
     if write.value is None:
         return False
-    node = reading.nodes[write.key]
-    return node is None or node.entry.session != write.session
+    leaf = reading.leaves[write.key]
+    return leaf is None or leaf.entry.session != write.session
 
 
-def _steps(root: str, write: Write, node: Node | None) -> list[Step]:
-    path = node_path(root, write.key)
+def _steps(root: str, write: Write, leaf: Leaf | None) -> list[Step]:
+    path = leaf_path(root, write.key)
     if write.value is None:
-        return [] if node is None else [Delete(path, node.count)]
+        return [] if leaf is None else [Delete(path, leaf.count)]
     create = Create(path, write.value, is_ephemeral=write.session is not None)
-    if node is None:
+    if leaf is None:
         return [create]
-    if node.entry.session == write.session:
-        return [Put(path, write.value, node.count)]
-    return [Delete(path, node.count), create]  # a node cannot change hands
+    if leaf.entry.session == write.session:
+        return [Put(path, write.value, leaf.count)]
+    return [Delete(path, leaf.count), create]  # a leaf cannot change hands
 
 
-def _holds(guard: Guard, node: Node | None) -> bool:
+def _holds(guard: Guard, leaf: Leaf | None) -> bool:
     match guard.expect:
         case Condition.ANY:
             return True
         case Condition.ABSENT:
-            return node is None
+            return leaf is None
         case version:
-            return node is not None and node.entry.version == version
+            return leaf is not None and leaf.entry.version == version

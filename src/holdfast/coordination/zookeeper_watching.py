@@ -58,7 +58,7 @@ async def watching(
 
 
 class _Tree:
-    """A copy of the nodes below a prefix, with watches on all of them."""
+    """A copy of the leaves below a prefix, with watches on all of them."""
 
     def __init__(self, line: Line, root: str, prefix: str, limit: Duration) -> None:
         self._line = line
@@ -128,7 +128,7 @@ class _Tree:
                 return
             todo = new
 
-    def _keep(self, path: str, got: Any) -> None:  # noqa: ANN401 - (value, ZnodeStat) of kazoo, or None
+    def _keep(self, path: str, got: Any) -> None:  # noqa: ANN401 - (value, ZleafStat) of kazoo, or None
         if got is None:
             self._entries.pop(path, None)
         else:

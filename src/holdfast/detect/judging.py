@@ -4,7 +4,7 @@ The status is derived anew from facts each time; only `noting` remembers it. So 
 can delay a judgement but not bend it.
 """
 
-from holdfast.model.duty import is_wanted
+from holdfast.model.duty import hung_balancer_at, is_wanted
 from holdfast.model.ids import service_of
 from holdfast.model.observation import Outcome
 from holdfast.model.policy import MemberPolicy, ProbePolicy, Purpose
@@ -18,7 +18,7 @@ from holdfast.model.state import (
     Status,
 )
 from holdfast.model.time import MILLISECOND, Instant, show_duration
-from holdfast.model.value import Value
+from holdfast.model.value import Value, replace
 
 # A process without probes counts as up once it has survived this long: most that cannot start die sooner.
 SETTLE_AFTER = 500 * MILLISECOND
@@ -51,7 +51,13 @@ def judge(state: State, component: ComponentState, now: Instant) -> Judgement:
                 return Judgement(Status.DOWN, component.reason if is_known else "its process is ending")
             if process.stopped_since is not None:
                 return Judgement(Status.DOWN, "stopped by a signal: it runs but does nothing")
-            return _judge_running(state, component, process, now)
+            silent_at = hung_balancer_at(state, component, process)
+            if silent_at is None:
+                return _judge_running(state, component, process, now)
+            if now < silent_at:
+                judgement = _judge_running(state, component, process, now)
+                return replace(judgement, wake=min(judgement.wake or silent_at, silent_at))
+            return Judgement(Status.DOWN, "its process runs, but its runtime socket does not answer")
 
 
 def is_ended_by_plan(component: ComponentState) -> bool:

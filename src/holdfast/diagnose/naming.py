@@ -4,7 +4,7 @@ The order is from the root outwards: what a dependency's absence explains is not
 spent budget is named before the failure that spent it, and what no rule explains is called unknown.
 """
 
-from holdfast.model.duty import member_policy, waits_for
+from holdfast.model.duty import hung_balancer_at, member_policy, waits_for
 from holdfast.model.findings import Cause, CauseCode, Finding, FindingCode
 from holdfast.model.ids import ComponentId, ServiceName, service_of
 from holdfast.model.observation import Failure, Layer, Outcome
@@ -93,7 +93,9 @@ def _name(state: State, component: ComponentState, now: Instant) -> Cause:
                     *_probe_evidence(component),
                 ),
             )
-        case ProcessRunning():
+        case ProcessRunning() as process:
+            if hung_balancer_at(state, component, process) is not None:
+                return _silent(state, component, now)
             return _probing_failed(component, now)
         case _:
             return Cause(CauseCode.UNKNOWN, component.id, "no rule explains it", (component.reason,))
@@ -131,6 +133,13 @@ def _budget_spent(state: State, component: ComponentState) -> Cause:
     return Cause(
         CauseCode.RESTART_BUDGET_SPENT, component.id, "it fails again after each restart", tuple(evidence)
     )
+
+
+def _silent(state: State, component: ComponentState, now: Instant) -> Cause:
+    assert state.balancer_silence is not None
+    silent = show_duration(now - state.balancer_silence.since)
+    text = f"its process runs, but its runtime socket has not answered for {silent}"
+    return Cause(CauseCode.PROCESS_HUNG, component.id, text, (component.reason, *_probe_evidence(component)))
 
 
 def _probing_failed(component: ComponentState, now: Instant) -> Cause:

@@ -6,11 +6,11 @@ What merely depends on something that fails joins the incident of the root: one 
 from holdfast.detect import finding
 from holdfast.diagnose import naming
 from holdfast.model.decisions import Decision, Promote, Route, Start, Withheld, name_of, subject_of
-from holdfast.model.duty import balancer_runs, is_usable, is_wanted
+from holdfast.model.duty import balancer_runs, hung_balancer_at, is_usable, is_wanted
 from holdfast.model.findings import Cause, CauseCode, Finding
 from holdfast.model.ids import ComponentId, IncidentId, ServiceName, member_of
 from holdfast.model.incidents import Entry, Incident, Stage
-from holdfast.model.state import ComponentState, ProcessAbsent, State, Status
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State, Status
 from holdfast.model.time import Duration, Instant, show_duration
 from holdfast.model.value import Value, replace
 
@@ -65,6 +65,11 @@ def _fault_at(state: State, findings: tuple[Finding, ...], now: Instant) -> Inst
             continue
         if isinstance(component.process, ProcessAbsent):
             moments.append(component.process.seen_at or component.process.since)
+        elif isinstance(component.process, ProcessRunning) and hung_balancer_at(
+            state, component, component.process
+        ):
+            assert state.balancer_silence is not None  # otherwise it would not count as hung
+            moments.append(state.balancer_silence.since)
         moments += [seen.failing_from for seen in component.probes.values() if seen.failing_from is not None]
     return min(moments)
 

@@ -16,7 +16,10 @@ def tidied(state: State, now: Instant) -> State:
     gone = {
         id_
         for id_, component in state.components.items()
-        if id_ not in named and component.flight is None and not may_run(component) and not may_linger(component)
+        if id_ not in named
+        and component.flight is None
+        and not may_run(component)
+        and not may_linger(component)
     }
     if gone:
         state = replace(state, components={id_: c for id_, c in state.components.items() if id_ not in gone})

@@ -35,6 +35,8 @@ def _is_steady(state: State, event: events.Probed | events.Surveyed) -> bool:
 
 
 def _is_traffic_news(state: State, event: events.TrafficSeen) -> bool:
+    if state.balancer_silence is not None:
+        return True
     service = state.services.get(event.service)
     if service is None or service.seen_active != event.active or service.seen.keys() != event.members.keys():
         return service is not None

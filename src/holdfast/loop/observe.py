@@ -42,7 +42,7 @@ def observe(state: State, event: events.Event, now: Instant) -> State:  # noqa: 
         case events.TrafficSeen():
             return observe_traffic.seen(state, event)
         case events.TrafficLost():
-            return observe_traffic.lost(state, event)
+            return observe_traffic.lost(state, event, now)
         case events.PolicyChanged():
             return observe_policy.changed(state, event, now)
         case events.AgentStarted():
@@ -96,6 +96,7 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
         flights={},
         epoch_floors={**state.epoch_floors, **event.epoch_floors},
         surveyed_at=0,
+        balancer_silence=None,
         boot=event.boot,
         wall_offset=event.wall_offset,
         salt=event.salt,

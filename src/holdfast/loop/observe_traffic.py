@@ -1,14 +1,18 @@
 """What the balancer does, read back from it. What differs from what it was told makes that unknown again."""
 
+from holdfast.model.duty import LOOKS_IN_SILENCE, balancer_runs
 from holdfast.model.events import MemberTraffic, TrafficLost, TrafficSeen
 from holdfast.model.ids import MemberName
 from holdfast.model.routing import Lane
-from holdfast.model.state import ServiceState, State
+from holdfast.model.state import ServiceState, Silence, State
+from holdfast.model.time import Instant
 from holdfast.model.value import replace
 
 
 def seen(state: State, event: TrafficSeen) -> State:
     """Take in one look at one service, unless it was told something since the look began."""
+    if state.balancer_silence is not None:
+        state = replace(state, balancer_silence=None)
     service = state.services.get(event.service)
     if service is None or service.flight is not None or service.routed_at > event.taken_at:
         return state
@@ -48,8 +52,11 @@ def _differs(told: Lane, member: MemberTraffic | None) -> bool:
             return member.lane is not Lane.OUT
 
 
-def lost(state: State, event: TrafficLost) -> State:
+def lost(state: State, event: TrafficLost, now: Instant) -> State:
     """Take in that the balancer does not answer."""
+    silence = _silence(state, now)
+    if silence != state.balancer_silence:
+        state = replace(state, balancer_silence=silence)
     services = {
         name: replace(service, routed=None, seen={})
         if service.routed_at <= event.taken_at and service.flight is None
@@ -59,3 +66,12 @@ def lost(state: State, event: TrafficLost) -> State:
     if services == state.services:
         return state
     return replace(state, services=services)
+
+
+def _silence(state: State, now: Instant) -> Silence | None:
+    if not balancer_runs(state):
+        return None
+    before = state.balancer_silence
+    if before is None:
+        return Silence(now, 1, has_answered=any(service.seen for service in state.services.values()))
+    return replace(before, looks=min(before.looks + 1, LOOKS_IN_SILENCE))

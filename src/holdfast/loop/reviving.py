@@ -22,7 +22,10 @@ def revive(state: State, boot: str, wall_offset: Duration | None = None) -> Stat
         components={id_: _reborn(component) for id_, component in state.components.items()},
         services={
             name: ServiceState(
-                name, epoch=service.epoch, assigned=service.assigned, pause=_moved(state, service.pause, wall_offset)
+                name,
+                epoch=service.epoch,
+                assigned=service.assigned,
+                pause=_moved(state, service.pause, wall_offset),
             )
             for name, service in state.services.items()
         },

@@ -13,9 +13,14 @@ from holdfast.model.state import (
     State,
     Status,
 )
-from holdfast.model.time import Instant
+from holdfast.model.time import SECOND, Instant
 
 USABLE = frozenset({Status.UP, Status.SUSPECT, Status.DRAINING})
+
+# A balancer that runs and leaves so many looks in a row unanswered, for so long, serves nobody: a worker of it that
+# was stopped by a signal shows in no other way. One unanswered look may be our own fault: we were late.
+LOOKS_IN_SILENCE = 3
+SILENT_FOR = 5 * SECOND
 
 
 def member_policy(state: State, component: ComponentId) -> MemberPolicy | None:
@@ -146,6 +151,18 @@ def balancer_runs(state: State) -> bool:
     return True
 
 
+def hung_balancer_at(state: State, component: ComponentState, process: ProcessRunning) -> Instant | None:
+    """Return when the component counts as hung, as a balancer that does not answer; None if it does, or is none."""
+    silence = state.balancer_silence
+    if silence is None or silence.looks < LOOKS_IN_SILENCE:
+        return None
+    service = state.policy.services[service_of(component.id)]
+    if not service.is_builtin:
+        return None
+    patience = SILENT_FOR if silence.has_answered else service.restart.startup_grace
+    return max(silence.since, process.since) + patience
+
+
 def has_left(state: State, member: ComponentState) -> bool:
     """Tell whether no traffic reaches the member any more, so that it may be stopped by plan."""
     policy = state.policy.services.get(member.id.partition("/")[0])
@@ -156,7 +173,8 @@ def has_left(state: State, member: ComponentState) -> bool:
     if service.routed is None or service.routed.lanes.get(name, Lane.OUT) is Lane.IN:
         return False
     seen = service.seen.get(name)
-    return seen is not None and seen.sessions == 0
+    # Still IN: it was looked at before it left, and sessions may have begun since.
+    return seen is not None and seen.lane is not Lane.IN and seen.sessions == 0
 
 
 def next_to_restart(state: State, service: ServiceName) -> ComponentState | None:

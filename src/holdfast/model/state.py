@@ -178,6 +178,14 @@ class ServiceState(Value, frozen=True):
     incident: IncidentId | None = None  # the open one it belongs to, its own or its dependency's
 
 
+class Silence(Value, frozen=True):
+    """That the balancer runs and does not answer."""
+
+    since: Instant
+    looks: int  # in a row that it did not answer; counted as far as it matters
+    has_answered: bool  # before that; otherwise it may still be starting
+
+
 class State(Value, frozen=True):
     """What one host's agent knows and has promised."""
 
@@ -200,6 +208,7 @@ class State(Value, frozen=True):
     ] = {}  # for services that come (back) into the file: never reuse one
     flights: dict[DecisionId, str] = {}  # the component or service whose flight it is
     looked_at: Instant = 0  # the last turn that went over everything
+    balancer_silence: Silence | None = None  # None: it answers, or does not run
 
     def with_component(self, component: ComponentState) -> "State":
         """Return the state with this component replaced."""

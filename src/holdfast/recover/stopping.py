@@ -88,11 +88,14 @@ def _end_failing(state: State, policy: ServicePolicy, component: ComponentState,
     others = (m for m in state.members(policy.name) if m.id != component.id)
     if has_role(component) and not all(why_not_primary(other, now, in_need=True) for other in others):
         return NOTHING  # fail-over takes the role first
-    return wish(Stop(component.id, at_once=False, why=component.reason))
+    # A balancer that does not answer cannot end its sessions in good order either, and all traffic waits for it.
+    return wish(Stop(component.id, at_once=policy.is_builtin, why=component.reason))
 
 
 def _fails_to_live(state: State, component: ComponentState) -> bool:
     """Tell whether what fails asks for a restart: liveness, or a start that never came to an end."""
+    if state.policy.services[service_of(component.id)].is_builtin:
+        return True
     member = member_policy(state, component.id)
     assert member is not None
     purposes = {probe.name: probe.purpose for probe in member.probes}

@@ -199,7 +199,8 @@ class Acting:
         self._finish(call, Ending.DONE)
 
     def _route(self, call: Call, decision: Route) -> None:
-        if self._world.balancer_life(self._shell.state.policy) is None:
+        life = self._world.balancer_life(self._shell.state.policy)
+        if life is None or life.is_frozen or life.is_hung:
             self._finish(call, Ending.FAILED, "HAProxy does not answer")
             return
         if self._fails(FaultKind.FAIL_ROUTE, decision.service):

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from holdfast.model import events
 from holdfast.model.events import Exit
+from holdfast.model.ids import service_of
 from holdfast.model.policy import Policy
 from holdfast.model.routing import Lane
 from holdfast.model.time import SECOND
@@ -98,7 +99,8 @@ class Harming:
         life = self._world.lives.get(fault.target)
         if life is None:
             return "it does not run"
-        if fault.kind is FaultKind.HANG and fault.target not in self._world.probed:
+        is_asked = fault.target in self._world.probed or service_of(fault.target) == policies.BALANCER
+        if fault.kind is FaultKind.HANG and not is_asked:
             return "nothing could notice it"
         if fault.kind is FaultKind.CRASH:
             self._acting.end(fault.target, Exit(signal="SEGV"))

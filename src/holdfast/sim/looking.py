@@ -121,7 +121,7 @@ class Looking:
         if not any(service.is_builtin for service in policy.services.values()):
             return
         life = self._world.balancer_life(policy)
-        if life is None or life.is_frozen:
+        if life is None or life.is_frozen or life.is_hung:
             self._shell.put(TrafficLost(now, "HAProxy does not answer"))
             return
         for service in policy.services.values():

@@ -146,7 +146,8 @@ class Simulation:
         self.checking.forgot()
 
     def _look_at_lanes(self) -> None:
-        has_balancer = self.world.balancer_life(self.shell.state.policy) is not None
+        balancer = self.world.balancer_life(self.shell.state.policy)
+        has_balancer = balancer is not None and not balancer.is_frozen and not balancer.is_hung
         excused = not self.shell.is_alive or not has_balancer or self.clock.now < self._excused_until
         self.checking.judge_lanes(is_excused=excused)
         self.checking.judge_truth()

@@ -29,7 +29,7 @@ def primary(name: str, *, assigned: str) -> State:
 def test_switchover_is_done_when_the_target_holds_the_role() -> None:
     command = SwitchoverRequested("web", "web-2", "ann")
     before = primary("web-1", assigned="web-1")
-    look = look_for(command, before, before)
+    look = look_for(command, before)
     assert look(primary("web-1", assigned="web-2")).stand is Stand.PENDING
     assert look(primary("web-2", assigned="web-2")).stand is Stand.DONE
     assert look(primary("web-1", assigned="web-1")).stand is Stand.FAILED
@@ -49,7 +49,7 @@ def test_restart_is_done_when_every_member_lives_a_new_life_and_is_up() -> None:
     assert restart_progress(state, lives).stand is Stand.DONE
     gave_up = replace(state.components["web/web-2"], gave_up_at=AT)
     assert restart_progress(state.with_component(gave_up), lives).stand is Stand.FAILED
-    one = look_for(RestartRequested("web/web-1", "ann"), before, before)
+    one = look_for(RestartRequested("web/web-1", "ann"), before)
     assert one(state).stand is Stand.DONE
 
 
@@ -83,4 +83,4 @@ def test_down_is_done_when_nothing_runs() -> None:
 
 def test_pause_is_done_at_once() -> None:
     state = running(policy())
-    assert look_for(PauseRequested(None, 1, "ann", "w"), state, state)(state).stand is Stand.DONE
+    assert look_for(PauseRequested(None, 1, "ann", "w"), state)(state).stand is Stand.DONE

@@ -39,6 +39,11 @@ def test_nothing_is_sent_when_all_is_as_wanted() -> None:
     assert sent(web(), of_web(IN, OUT), UP, MAINTAINED) == []
 
 
+def test_an_entry_that_is_not_in_the_map_is_added() -> None:
+    wanted = of_cache("cache-1", IN, IN)
+    assert sent(cache(), wanted, UP, UP, word=None) == ["add map active.map cache cache-1"]
+
+
 def test_failing_over_cuts_the_old_before_the_new_is_named() -> None:
     assert sent(cache(), of_cache("cache-2", OUT, IN), BUSY, UP, word="cache-1") == [
         "cache/cache-1 state maint",
