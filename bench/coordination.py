@@ -15,8 +15,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.client import coordinator_at
 from holdfast.client.client import Client
+from holdfast.coordination.address import connect
 from holdfast.coordination.clock import now
 from holdfast.model.time import MILLISECOND, SECOND
 from holdfast.ports.coordination import Change, Condition, Coordinator
@@ -41,7 +41,7 @@ def show(what: str, durations: Sequence[int]) -> None:
 async def takeovers(url: str, rounds: int) -> list[int]:
     """From kill -9 of the holding process to the lock in the hands of one who waits."""
     took = []
-    client = Client(await coordinator_at(url))
+    client = Client(connect(url))
     for _ in range(rounds):
         holder = await asyncio.create_subprocess_exec(
             sys.executable, "-c", HOLDER, url, stdout=asyncio.subprocess.PIPE
@@ -72,7 +72,7 @@ async def queued(coordinator: Coordinator) -> None:
 async def hand_overs(url: str, rounds: int) -> list[int]:
     """From the release of a lock to the lock in the hands of one who waits, both in this process."""
     took = []
-    one, two = Client(await coordinator_at(url)), Client(await coordinator_at(url))
+    one, two = Client(connect(url)), Client(connect(url))
     for _ in range(rounds):
         async with one.lock("bench"):
             waiting = asyncio.create_task(acquired_at(two))
@@ -85,7 +85,7 @@ async def hand_overs(url: str, rounds: int) -> list[int]:
 
 
 async def operations(url: str) -> None:
-    client = await coordinator_at(url)
+    client = connect(url)
     for what, calls in (
         ("writes, one after the other", [lambda n: client.put("/bench/k", b"%d" % n)]),
         ("reads, one after the other", [lambda n: client.get("/bench/k")]),  # noqa: ARG005 - one signature
@@ -105,7 +105,7 @@ async def operations(url: str) -> None:
 
 async def watch_latencies(url: str, rounds: int) -> list[int]:
     """From the call of a write to its sighting by another client."""
-    one, two = await coordinator_at(url), await coordinator_at(url)
+    one, two = connect(url), connect(url)
     watch = two.watch("/bench/watched")
     await anext(watch)
     took = []
@@ -123,7 +123,7 @@ async def watch_latencies(url: str, rounds: int) -> list[int]:
 
 async def loop_delays(url: str, seconds: float) -> list[int]:
     """How late a timer of 1 ms comes while the loop's own coordinator writes, reads, watches and renews."""
-    client = await coordinator_at(url)
+    client = connect(url)
     delays: list[int] = []
 
     async def work() -> None:

@@ -51,10 +51,10 @@ def test_every_example_of_the_page_runs(example: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ("consul://here", "names no coordinator; write embedded:"),
-        ("shop", "names no coordinator"),
-        ("embedded://var/lib/shop", "write embedded:///var/lib/shop"),
-        ("embedded:///", "write embedded:///var/lib/shop"),
+        ("consul://here", "must begin with one of embedded://, zookeeper://, etcd://, etcds://"),
+        ("shop", "must begin with one of"),
+        ("embedded://var/lib/shop", "three slashes: embedded:///var/lib"),
+        ("embedded:///", "three slashes: embedded:///var/lib"),
     ],
 )
 def test_a_url_that_names_nothing_is_answered_with_what_to_write(wrong: str, says: str) -> None:
@@ -70,10 +70,10 @@ def test_a_driver_whose_library_is_missing_names_what_to_install() -> None:
     program = (
         "import asyncio, sys\n"
         "sys.modules['kazoo'] = sys.modules['aiohttp'] = None\n"
-        "from holdfast.client import coordinator_at, AddressError\n"
+        "from holdfast.client import AddressError\nfrom holdfast.coordination.address import connect\n"
         "for url in ('zookeeper://h1', 'etcd://h1'):\n"
         "    try:\n"
-        "        asyncio.run(coordinator_at(url))\n"
+        "        connect(url)\n"
         "    except AddressError as error:\n"
         "        print(error)\n"
     )

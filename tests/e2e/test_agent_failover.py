@@ -107,10 +107,10 @@ def test_haproxy_is_restarted_when_it_hangs_though_its_process_runs(system: Livi
     for worker in Path(f"/proc/{main}/task/{main}/children").read_text("ascii").split():
         os.kill(int(worker), signal.SIGSTOP)
 
-    status = system.until(lambda s: s.incidents, "the silence is an incident", within_s=30)
+    status = system.until(lambda s: s.incidents, "the silence is an incident", within_s=60)
     assert status.incidents[0].service == "haproxy"
-    await_that(lambda: fetch(port) == "web-1", "traffic flows again", within_s=30)
-    status = system.until(lambda s: not s.incidents, "the incident is closed", within_s=30)
+    await_that(lambda: fetch(port) == "web-1", "traffic flows again", within_s=60)
+    status = system.until(lambda s: not s.incidents, "the incident is closed", within_s=60)
     assert pid_of(status, "haproxy/haproxy") != main
     assert system.said("haproxy", "process_hung")
 

@@ -3,7 +3,7 @@ system chain
 +0s begin
   0.001s start haproxy/haproxy epoch 1: first choice of the file that may start
   0.001s start store/x epoch 1: first choice of the file that may start
-  0.022s route web [p down, q down]: what the balancer does is not known: p down, q down
+  0.122s route web [p down, q down]: what the balancer does is not known: p down, q down
   0.127s start db/a: it should run and does not
   0.127s start db/b: it should run and does not
   0.253s promote db/a epoch 1: no member is primary

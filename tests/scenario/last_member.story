@@ -4,7 +4,7 @@ system pair
   0.001s start haproxy/haproxy epoch 1: first choice of the file that may start
   0.001s start pair/a: it should run and does not
   0.001s start pair/b: it should run and does not
-  0.022s route pair [a down, b down]: what the balancer does is not known: a down, b down
+  0.122s route pair [a down, b down]: what the balancer does is not known: a down, b down
   0.127s promote pair/a epoch 1: no member is primary
   0.127s route pair [a in, b down]: a in
   0.130s route pair [a in, b in]: b in

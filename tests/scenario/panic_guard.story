@@ -5,7 +5,7 @@ system spread
   0.001s start trio/a: it should run and does not
   0.001s start trio/b: it should run and does not
   0.001s start trio/c: it should run and does not
-  0.022s route trio [a down, b down, c down]: what the balancer does is not known: a down, b down, c down
+  0.122s route trio [a down, b down, c down]: what the balancer does is not known: a down, b down, c down
   0.127s route trio [a in, b down, c down]: a in
   0.130s route trio [a in, b in, c in]: b in, c in
   [trio/a up; trio/b up; trio/c up; S=1.00]

@@ -3,7 +3,7 @@ system single_three
 +0s begin
   0.001s start haproxy/haproxy epoch 1: first choice of the file that may start
   0.001s start one/a epoch 1: first choice of the file that may start
-  0.022s route one [active a; a down, b down, c down]: what the balancer does is not known: active a; a down, b down, c down
+  0.122s route one [active a; a down, b down, c down]: what the balancer does is not known: active a; a down, b down, c down
   0.127s route one [active a; a in, b down, c down]: a in
   [one/a up; one/b stopped; one/c stopped; S=1.00]
 +5s restart one

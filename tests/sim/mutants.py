@@ -53,6 +53,10 @@ def nobody(*_: object) -> tuple[()]:
     return ()
 
 
+def _nobody_heard(*_: object) -> None:
+    return None
+
+
 def _epoch_kept(original: Callable[..., Wishes]) -> Callable[..., Wishes]:
     def promote_under_the_old_epoch(*arguments: Any) -> Wishes:
         wishes = original(*arguments)
@@ -238,6 +242,7 @@ MUTANTS = (
         ((observe_finished, "_promoted", _unknown_promote_is_failed(observe_finished._promoted)),),
     ),
     Mutant("standby_reached_before_its_promotion", ((routing, "_may_be_reached", _lane_of_any_role),)),
+    Mutant("silent_balancer_overlooked", ((observe_traffic, "_silence", _nobody_heard),)),
     Mutant("drift_overlooked", ((observe_traffic, "has_drifted", _never),)),
     Mutant(
         "strays_overlooked",

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -181,8 +181,3 @@ def _unreachable(directory: Path, error: OSError) -> ControlError:
     if isinstance(error, FileNotFoundError | ConnectionRefusedError | NotADirectoryError):
         return ControlError(ErrorKind.UNREACHABLE, f"no agent runs on {directory}")
     return ControlError(ErrorKind.UNREACHABLE, f"the agent in {directory} cannot be reached: {error}")
-
-
-def json_of(value: Any) -> str:  # noqa: ANN401 - any answer
-    """Return an answer as JSON, indented, for `--json`."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -10,6 +10,7 @@ from holdfast.agent.directory import DirectoryError, StateDirectory, choose_dire
 from holdfast.agent.epochs import EpochBookError
 from holdfast.agent.log import Format, Log
 from holdfast.agent.reloading import read_policy
+from holdfast.components.marking import StrangersError
 from holdfast.config import ConfigError, load
 from holdfast.journal import JournalRefusedError
 from holdfast.model.policy import Policy
@@ -30,7 +31,7 @@ def run(file: Path, directory: Path | None = None, *, log_format: Format = Forma
     try:
         with StateDirectory.take(path) as taken:
             return _run(file, taken, policy, log_format)
-    except (DirectoryError, EpochBookError, JournalRefusedError) as error:
+    except (DirectoryError, EpochBookError, JournalRefusedError, StrangersError) as error:
         sys.stderr.write(f"holdfast: {error}\n")
         return FAILED
 

@@ -32,12 +32,15 @@ class DrainStatus(Value, frozen=True):
 
 
 class ProbeStatus(Value, frozen=True):
-    """One probe: its verdict, and what it brought last."""
+    """One probe: its verdict, and the newest answer that was news.
+
+    An answer like the one before is not remembered while all is well: latency and age are of the first of its kind.
+    """
 
     name: str
     purpose: Purpose
     passed: bool | None  # None: no verdict yet
-    outcome: str | None = None  # of the last answer
+    outcome: str | None = None  # of that answer, as all below
     layer: str | None = None
     failure: str | None = None
     detail: str = ""

@@ -65,7 +65,8 @@ def _of_event(event: Event, before: State) -> Iterator[Line]:
         case Finished(ending=ending, error=error) if ending is not Ending.DONE:
             subject = before.flights.get(event.decision)
             if subject is not None and not _is_told_enough(subject, before):
-                yield Line(Level.WARN, subject, ending.value, error, _incident_of(subject, before))
+                level = Level.INFO if _is_just_opening(subject, before) else Level.WARN
+                yield Line(level, subject, ending.value, error, _incident_of(subject, before))
         case TrafficLost(detail=detail) if not before.is_going_down:
             yield Line(Level.WARN, "agent", "balancer", detail)
         case (
@@ -79,6 +80,12 @@ def _of_event(event: Event, before: State) -> Iterator[Line]:
             yield _of_command(event)
         case _:
             return
+
+
+def _is_just_opening(subject: str, before: State) -> bool:
+    """Tell whether `subject` is a service whose balancer has not answered yet since it was started: it may be slow."""
+    service = before.services.get(subject)
+    return service is not None and not service.seen and not service.route_failures
 
 
 def _is_told_enough(subject: str, before: State) -> bool:

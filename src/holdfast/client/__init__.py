@@ -9,9 +9,9 @@ See docs/client.md. Programs without an event loop use `connect_blocking`.
 
 from holdfast.client.blocking import BlockingClient, BlockingHeld, connect_blocking
 from holdfast.client.client import Client, connect
-from holdfast.client.connecting import coordinator_at
-from holdfast.client.errors import AddressError, LostError, WaitedTooLongError
+from holdfast.client.errors import LostError, WaitedTooLongError
 from holdfast.client.holding import Held
+from holdfast.coordination.address import AddressError
 from holdfast.ports.coordination import (
     Condition,
     ConflictError,
@@ -37,5 +37,4 @@ __all__ = [
     "WaitedTooLongError",
     "connect",
     "connect_blocking",
-    "coordinator_at",
 ]

@@ -8,10 +8,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from random import Random
 from typing import TypeVar
 
-from holdfast.client.connecting import coordinator_at
 from holdfast.client.errors import LostError
 from holdfast.client.holding import Held, Terms, holding
-from holdfast.coordination import clock
+from holdfast.coordination import address, clock
 from holdfast.coordination.recipes.election import Election
 from holdfast.coordination.recipes.keeping import Keeping
 from holdfast.coordination.recipes.lock import Lock
@@ -176,7 +175,7 @@ class ClientMembers:
 @asynccontextmanager
 async def connect(url: str, *, name: str | None = None) -> AsyncGenerator[Client, None]:
     """Connect to the coordinator that `url` names, for the time of a block. `name` is how others see who holds what."""
-    client = Client(await coordinator_at(url), name=name)
+    client = Client(address.connect(url), name=name)
     try:
         yield client
     finally:

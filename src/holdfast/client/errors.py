@@ -1,10 +1,6 @@
 """What a user program has to expect. The port's own errors (ConflictError, UnavailableError, ...) pass unchanged."""
 
 
-class AddressError(ValueError):
-    """The URL names no coordinator that can be used here; the text says what to write or to install."""
-
-
 class WaitedTooLongError(TimeoutError):
     """It could not be had in the time given. Nothing is left behind."""
 

@@ -28,6 +28,10 @@ _HOOK = "HOLDFAST_HOOK"
 _BECOMING = 0.5  # seconds; the kernel needs microseconds, a busy machine milliseconds
 
 
+class StrangersError(Exception):
+    """Components run that this state directory knows nothing of."""
+
+
 class Mark(Value, frozen=True):
     """What the environment of a component's process says about it."""
 
@@ -72,7 +76,32 @@ def read_instance(directory: Path) -> str:
     """Return the name by which this directory's processes are known."""
     secret = read_secret(directory)
     # A copied directory, such as a restored backup, is another one: its path differs.
-    return hashlib.sha256(os.fsencode(directory.resolve()) + b"\0" + secret).hexdigest()[:16]
+    proof = hashlib.sha256(os.fsencode(directory.resolve()) + b"\0" + secret).hexdigest()[:16]
+    return _place_of(directory) + proof
+
+
+def refuse_strangers(directory: Path) -> None:
+    """Raise StrangersError if processes run that belong to this place but not to the secret that is kept here.
+
+    The directory was removed or replaced while no agent ran. Their components would be started a second time.
+    """
+    instance, place = read_instance(directory).encode("ascii"), _place_of(directory).encode("ascii")
+    needle = f"\0{_INSTANCE}=".encode("ascii") + place
+    found: dict[int, ComponentId] = {}
+    for pid, environment in _environments():
+        name = environment.partition(needle)[2].partition(b"\0")[0]
+        if name and place + name != instance and pid != os.getpid():
+            found[pid] = _parse(environment).component
+    if found:
+        told = ", ".join(f"{component} (pid {pid})" for pid, component in sorted(found.items()))
+        raise StrangersError(
+            f"{directory} is new, but processes of its earlier life still run: {told}. They would be started a second "
+            "time. Put the old directory back, or end them, then start again"
+        )
+
+
+def _place_of(directory: Path) -> str:
+    return hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:8] + "-"
 
 
 def as_environment(instance: str, mark: Mark) -> dict[str, str]:

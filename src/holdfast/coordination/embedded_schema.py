@@ -1,8 +1,11 @@
 """The embedded store's file: its tables, how it is opened, and what its errors prove."""
 
+import fcntl
 import os
 import sqlite3
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from holdfast.model.time import SECOND, Duration
@@ -38,14 +41,36 @@ def connect(folder: Path, busy_limit: Duration) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise UnavailableError(f"{folder}: {error}") from error
     try:
-        _prepare(connection, folder)
-    except sqlite3.Error as error:
+        with _one_at_a_time(folder, busy_limit):
+            _prepare(connection, folder)
+    except (OSError, sqlite3.Error) as error:
         connection.close()
         raise UnavailableError(f"{folder / FILE}: {error}") from error
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def _one_at_a_time(folder: Path, busy_limit: Duration) -> Iterator[None]:
+    """Let nobody else open the file meanwhile.
+
+    SQLite waits for a busy file nearly everywhere, but not where two connections turn it to WAL at once: one of them is
+    told at once that it is locked. Whoever hangs here is waited for as long as a busy file, and then passed by.
+    """
+    opening = os.open(folder / "opening", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        ends = time.monotonic() + busy_limit / SECOND
+        while time.monotonic() < ends:
+            try:
+                fcntl.flock(opening, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.002)
+        yield
+    finally:
+        os.close(opening)
 
 
 def _prepare(connection: sqlite3.Connection, folder: Path) -> None:

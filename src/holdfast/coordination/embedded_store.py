@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from holdfast.coordination import conditions
 from holdfast.coordination.embedded_files import SessionFiles, SessionRow
 from holdfast.coordination.embedded_schema import FILE, connect, entry_of
 from holdfast.coordination.limits import ROOT
@@ -18,11 +19,9 @@ from holdfast.model.time import Duration, Instant
 from holdfast.model.value import Value
 from holdfast.ports.coordination import (
     Change,
-    Condition,
     ConflictError,
     CoordinationError,
     Entry,
-    Expect,
     Guard,
     SessionLostError,
     UnavailableError,
@@ -275,18 +274,8 @@ def _get(connection: sqlite3.Connection, key: str) -> Entry | None:
 
 
 def _check(guard: Guard, entry: Entry | None) -> None:
-    if not _holds(guard.expect, entry):
+    if not conditions.holds(guard.expect, entry):
         raise ConflictError(f"{guard.key} is not as expected")
-
-
-def _holds(expect: Expect, entry: Entry | None) -> bool:
-    match expect:
-        case Condition.ANY:
-            return True
-        case Condition.ABSENT:
-            return entry is None
-        case _:
-            return entry is not None and entry.version == expect
 
 
 def _apply(connection: sqlite3.Connection, write: Write) -> Entry | None:

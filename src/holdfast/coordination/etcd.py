@@ -12,7 +12,6 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from holdfast.coordination import address
 from holdfast.coordination.clock import now
 from holdfast.coordination.etcd_answers import Done, Grant, KeptAlive, Range, Transaction
 from holdfast.coordination.etcd_gateway import NOT_FOUND, Account, Gateway, RefusedError
@@ -24,7 +23,6 @@ from holdfast.ports.coordination import (
     Abilities,
     Condition,
     ConflictError,
-    Coordinator,
     Entry,
     Expect,
     Guard,
@@ -243,11 +241,6 @@ class EtcdSession:
     def _question(self) -> dict[str, Any]:
         # Any key will do, as long as our account may read it.
         return {"key": (self._prefix + "/").encode(), "keys_only": True}
-
-
-async def connect(url: str) -> Coordinator:
-    """Return a client of the ensemble at `url`, see holdfast.coordination.address."""
-    return address.connect(url)
 
 
 async def _revoke(gateway: Gateway, lease: int) -> None:

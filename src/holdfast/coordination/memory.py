@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from holdfast.coordination import conditions
 from holdfast.coordination.limits import check_key, check_prefix, check_transaction, check_value, is_below
 from holdfast.coordination.session_deadline import SessionDeadline
 from holdfast.model.time import HOUR, MILLISECOND, SECOND, Duration, Instant
@@ -121,7 +122,7 @@ class MemoryEngine:
         """Do all writes if all guards hold and all sessions live, else none."""
         self.expire()
         for guard in guards:
-            if not _holds(guard.expect, self._entries.get(guard.key)):
+            if not conditions.holds(guard.expect, self._entries.get(guard.key)):
                 raise ConflictError(f"{guard.key} is not as expected")
         for write in writes:
             if write.session is not None and write.session not in self._expiries:
@@ -318,13 +319,3 @@ class MemorySession:
         await asyncio.sleep(0)
         if not self._coordinator.is_cut:
             self._coordinator.engine.end(self.id)
-
-
-def _holds(expect: Expect, entry: Entry | None) -> bool:
-    match expect:
-        case Condition.ANY:
-            return True
-        case Condition.ABSENT:
-            return entry is None
-        case _:
-            return entry is not None and entry.version == expect

@@ -11,7 +11,6 @@ from typing import Any
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 
-from holdfast.coordination import address
 from holdfast.coordination.clock import now
 from holdfast.coordination.limits import check_key, check_prefix, check_transaction, check_value
 from holdfast.coordination.session_deadline import SessionDeadline, attempt_limit
@@ -32,7 +31,6 @@ from holdfast.model.time import DAY, MILLISECOND, SECOND, Duration, Instant
 from holdfast.ports.coordination import (
     Abilities,
     Condition,
-    Coordinator,
     Entry,
     Expect,
     Guard,
@@ -258,11 +256,6 @@ class ZooKeeperSession:
     async def drop(self) -> None:
         """Let the session run out."""
         await self.line.drop()
-
-
-async def connect(url: str) -> Coordinator:
-    """Return a client of the ensemble at `url`, see holdfast.coordination.address."""
-    return address.connect(url)
 
 
 def _transaction(client: KazooClient, steps: Sequence[Step]) -> Any:  # noqa: ANN401 - kazoo has no types

@@ -14,8 +14,11 @@ from holdfast.model.ids import MemberName, ServiceName, member_of, service_of
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane, Routing
 from holdfast.model.state import ComponentState, ProcessRunning, Role, State, Status
-from holdfast.model.time import Instant
+from holdfast.model.time import MILLISECOND, Instant
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
+
+# A HAProxy that has just been started opens its socket only after it read its file; asking sooner only fails.
+OPENS_AFTER = 100 * MILLISECOND
 
 
 def steer(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
@@ -31,9 +34,20 @@ def steer(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
         return kept + withhold(policy.name, "route", "not_seen", why)
     if not balancer_runs(state):
         return kept + withhold(policy.name, "route", "balancer_down", "HAProxy does not run")
-    if now < service.not_before:
-        return kept + Wishes(wakes=(service.not_before,))
+    due = max(service.not_before, _opens_at(state))
+    if now < due:
+        return kept + Wishes(wakes=(due,))
     return kept + wish(Route(policy.name, routing, _describe(service.routed, routing)))
+
+
+def _opens_at(state: State) -> Instant:
+    """Return from when on the balancer can be told anything; 0 if it has long been so."""
+    for name, policy in state.policy.services.items():
+        if policy.is_builtin:
+            for member in state.members(name):
+                if isinstance(member.process, ProcessRunning) and not member.process.adopted:
+                    return member.process.since + OPENS_AFTER
+    return 0
 
 
 def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[Routing, Wishes]:

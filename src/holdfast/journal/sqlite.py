@@ -63,11 +63,6 @@ class SqliteJournal:
         scribe = Scribe(sequence=database.sequence, snapshot_every=snapshot_every)
         self._writer = Writer(database, scribe, Pending(snapshots_max=retention.snapshots_max), wall)
 
-    @staticmethod
-    def open_for_reading(path: Path) -> JournalReader:
-        """Return a reader, for any process; the agent may write meanwhile."""
-        return JournalReader(path)
-
     @property
     def problem(self) -> str | None:
         """Why the journal does not remember at present; None: it does."""

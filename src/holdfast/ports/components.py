@@ -9,7 +9,6 @@ Contract (tests/contract/test_components_contract.py holds each adapter to it):
 - No call raises for what the world does: it answers with a Result.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.model.events import Ending, Exit, ProcessSeen
@@ -76,6 +75,3 @@ class Components(Protocol):
 
     async def close(self) -> None:
         """Let go of everything; the processes go on running."""
-
-
-RunDigest = Callable[[ProcessSpec], str]

@@ -2,7 +2,7 @@
 
 It has a probe only when its page is configured: a fixed port that is surely HAProxy's own. Otherwise
 its end is seen by the process table, a stop signal likewise, a thread that hangs by HAProxy's own
-watchdog, and a socket that does not answer by `look` every second.
+watchdog, and what hangs otherwise by `look`: its process runs, and its socket stays silent (model/duty.py).
 """
 
 from pathlib import Path

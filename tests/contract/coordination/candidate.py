@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from holdfast.client import coordinator_at
+from holdfast.coordination import address
 from holdfast.coordination.clock import now
 from holdfast.coordination.recipes.election import Election
 from holdfast.model.time import SECOND
@@ -41,7 +41,7 @@ class Believing:
 async def main(url: str, path: str, ttl_s: float, name: str) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    coordinator = await coordinator_at(url)
+    coordinator = address.connect(url)
     session = await coordinator.open_session(round(ttl_s * SECOND))
     believing = Believing(session)
     renewing = asyncio.create_task(believing.renew())

@@ -1,7 +1,7 @@
 """What each driver brings to the contract suite: a fresh engine, clients of it, and its faults.
 
 To join, write an async context manager `f(folder: Path) -> Stage` in a file of its own beside this one, and add a line
-`"zookeeper": elsewhere("zookeeper_stage", "zookeeper")` to DRIVERS. With a `url`, `holdfast.client.coordinator_at(url)` in another
+`"zookeeper": elsewhere("zookeeper_stage", "zookeeper")` to DRIVERS. With a `url`, `holdfast.coordination.address.connect(url)` in another
 process must find the same engine. An engine that
 is slow to start may be shared between tests: each test keeps its keys below `stage.root`, which must be fresh.
 """

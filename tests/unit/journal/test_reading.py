@@ -108,7 +108,7 @@ def test_an_incident_has_its_times_by_the_wall_clock(path: Path) -> None:
     journal.flush()
     journal.append(100 * SECOND, Ticked(), (), opened, closed)
     journal.close()
-    with SqliteJournal.open_for_reading(path) as reader:
+    with JournalReader(path) as reader:
         record = reader.incident("i-1")
         assert reader.incident("i-2") is None
     assert record is not None
