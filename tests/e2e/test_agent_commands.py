@@ -287,6 +287,15 @@ def test_state_directory_and_socket_are_closed_to_others(system: LivingSystem) -
     assert (system.directory / "control.sock").stat().st_mode & 0o777 == 0o660
 
 
+def test_removed_socket_is_made_anew(system: LivingSystem) -> None:
+    start_pair(system)
+    socket = system.directory / "control.sock"
+    socket.unlink()
+    await_that(socket.exists, "the socket being made anew")
+    assert system.status().system == "test"
+    assert socket.stat().st_mode & 0o777 == 0o660
+
+
 def test_nonsense_on_the_socket_is_answered_with_what_is_wrong(system: LivingSystem) -> None:
     start_pair(system)
     for line, complaint in (

@@ -135,6 +135,7 @@ class Agent:
             self._keep(self._keep_configuring(), "configuring")
         self._keep(turning.run(), "turning")
         await self._control.open(self._directory.socket)
+        self._keep(self._control.stay_open(), "listening")
         self._admit()
         self._reloading.when_done = self._admit
         await self._surveying.survey()

@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from holdfast.agent.protocol import Answer, AnyRequest, ErrorKind, Failure
 from holdfast.agent.status import without_ages
 
 _WRITE_WITHIN_S = 5.0
+_LOOK_EVERY_S = 2.0  # whether the socket is still there
 _WATCH_GAP_S = 0.1  # between two lines of a watch: a storm of changes is told as its outcome
 
 _request: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
@@ -46,9 +48,20 @@ class Control:
         self.admit()
         self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=protocol.LINE_MAX)
 
+    async def stay_open(self) -> None:
+        """Listen anew whenever somebody removed the socket: an agent that cannot be reached looks dead. Never returns."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if self._server is not None and self._path is not None and not self._path.exists():
+                self._server.close()
+                with suppress(OSError):  # the folder is gone too: tried again until it is back
+                    await self.open(self._path)
+
     def admit(self) -> str:
         """Give the socket to the group that the policy names; return what is wrong with that group, if anything."""
         assert self._path is not None
+        if not self._path.exists():
+            return ""  # `stay_open` makes it anew, and admits whom the policy then names
         name = self._group()
         number = group_number(name) if name else None
         os.chown(self._path, -1, os.getegid() if number is None else number)
@@ -57,9 +70,10 @@ class Control:
 
     async def close(self, within_s: float = 1.0) -> None:
         """Stop listening; let answers that are under way be written."""
-        if self._server is None:
+        server, self._server = self._server, None  # None: it is closed for good, and not opened anew
+        if server is None:
             return
-        self._server.close()
+        server.close()
         _remove(self._path)
         if self._talks:
             _, late = await asyncio.wait(self._talks, timeout=within_s)

@@ -72,3 +72,16 @@ def test_agent_with_a_fault_of_ours_ends_with_an_error_and_says_which(tmp_path: 
     assert code == 1
     assert "turning ended" in said
     assert "this cannot be" in said
+
+
+def test_each_warning_of_the_journal_is_told_once_however_many_came_before(tmp_path: Path) -> None:
+    def during(agent: Agent) -> bool:
+        await_socket(agent)
+        for number in range(25):  # the journal keeps the newest ten
+            agent._journal._reading_warnings.append(f"damage {number};")
+            agent._on_idle()
+            agent._on_idle()
+        return True
+
+    _, said = live(tmp_path, during)
+    assert [said.count(f"damage {number};") for number in range(25)] == [1] * 25
