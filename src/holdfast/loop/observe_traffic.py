@@ -73,5 +73,6 @@ def _silence(state: State, now: Instant) -> Silence | None:
         return None
     before = state.balancer_silence
     if before is None:
-        return Silence(now, 1, has_answered=any(service.seen for service in state.services.values()))
+        has_answered = any(service.seen or service.routed is not None for service in state.services.values())
+        return Silence(now, 1, has_answered=has_answered)
     return replace(before, looks=min(before.looks + 1, LOOKS_IN_SILENCE))

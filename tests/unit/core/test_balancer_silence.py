@@ -63,6 +63,13 @@ def test_one_that_never_answered_has_the_time_of_a_start() -> None:
     assert status(state, AT + grace) is Status.DOWN
 
 
+def test_one_that_confirmed_a_route_has_answered() -> None:
+    state = carried()
+    told = Routing(None, {"web-1": Lane.IN, "web-2": Lane.IN})
+    state = state.with_service(replace(state.services["web"], seen={}, routed=told, flight=None))
+    assert status(silent(state, LOOKS_IN_SILENCE), AT + SILENT_FOR) is Status.DOWN
+
+
 def test_one_that_does_not_run_is_not_silent() -> None:
     state = silent(carried(), LOOKS_IN_SILENCE)
     balancer = replace(state.components["haproxy/haproxy"], process=ProcessAbsent(AT))
