@@ -15,6 +15,8 @@ from typing import Any
 from holdfast.agent.client import ControlClient, ControlError
 from holdfast.agent.protocol import Accepted, CommandRequest, ReloadRequest
 from holdfast.agent.status import MemberStatus, ServiceStatus, SystemStatus
+from holdfast.components.cgroups import Cgroups
+from holdfast.components.marking import read_instance
 
 WITHIN_S = 15.0  # a generous bound: the tests run beside others on few cores
 POLL_S = 0.03
@@ -126,6 +128,9 @@ class LivingSystem:
             self.agent.wait(WITHIN_S)
             self.agent = None
         await_that(lambda: not self.processes(), "the last process of this test is gone")
+        if (self.directory / "components").is_dir():
+            for _, group in Cgroups.find(read_instance(self.directory)).occupied():
+                group.remove()
 
 
 def await_that(holds: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:

@@ -35,7 +35,7 @@ def _is_steady(state: State, event: events.Probed | events.Surveyed) -> bool:
 
 
 def _is_traffic_news(state: State, event: events.TrafficSeen) -> bool:
-    if state.balancer_silence is not None:
+    if observe_traffic.ends_silence(state, event):
         return True
     service = state.services.get(event.service)
     if service is None or service.seen_active != event.active or service.seen.keys() != event.members.keys():

@@ -1,6 +1,6 @@
 """What the balancer does, read back from it. What differs from what it was told makes that unknown again."""
 
-from holdfast.model.duty import LOOKS_IN_SILENCE, balancer_runs
+from holdfast.model.duty import LOOKS_IN_SILENCE, balancer_process
 from holdfast.model.events import MemberTraffic, TrafficLost, TrafficSeen
 from holdfast.model.ids import MemberName
 from holdfast.model.routing import Lane
@@ -11,8 +11,10 @@ from holdfast.model.value import replace
 
 def seen(state: State, event: TrafficSeen) -> State:
     """Take in one look at one service, unless it was told something since the look began."""
-    if state.balancer_silence is not None:
-        state = replace(state, balancer_silence=None)
+    if ends_silence(state, event):
+        process = balancer_process(state)
+        answered = process.incarnation if process is not None else ""
+        state = replace(state, balancer_silence=None, balancer_answered=answered)
     service = state.services.get(event.service)
     if service is None or service.flight is not None or service.routed_at > event.taken_at:
         return state
@@ -68,11 +70,18 @@ def lost(state: State, event: TrafficLost, now: Instant) -> State:
     return replace(state, services=services)
 
 
+def ends_silence(state: State, event: TrafficSeen) -> bool:
+    """Tell whether the answer is the first one of a balancer that was silent, or was just started."""
+    process = balancer_process(state)
+    if process is None or event.taken_at < process.since:
+        return False  # an answer of its last life
+    return state.balancer_silence is not None or state.balancer_answered != process.incarnation
+
+
 def _silence(state: State, now: Instant) -> Silence | None:
-    if not balancer_runs(state):
+    if balancer_process(state) is None:
         return None
     before = state.balancer_silence
     if before is None:
-        has_answered = any(service.seen or service.routed is not None for service in state.services.values())
-        return Silence(now, 1, has_answered=has_answered)
+        return Silence(now, 1)
     return replace(before, looks=min(before.looks + 1, LOOKS_IN_SILENCE))

@@ -151,6 +151,15 @@ def balancer_runs(state: State) -> bool:
     return True
 
 
+def balancer_process(state: State) -> ProcessRunning | None:
+    """Return the process of our HAProxy if it runs."""
+    for name, policy in state.policy.services.items():
+        if policy.is_builtin:
+            running = (member.process for member in state.members(name))
+            return next((process for process in running if isinstance(process, ProcessRunning)), None)
+    return None
+
+
 def hung_balancer_at(state: State, component: ComponentState, process: ProcessRunning) -> Instant | None:
     """Return when the component counts as hung, as a balancer that does not answer; None if it does, or is none."""
     silence = state.balancer_silence
@@ -159,7 +168,8 @@ def hung_balancer_at(state: State, component: ComponentState, process: ProcessRu
     service = state.policy.services[service_of(component.id)]
     if not service.is_builtin:
         return None
-    patience = SILENT_FOR if silence.has_answered else service.restart.startup_grace
+    has_started = state.balancer_answered == process.incarnation
+    patience = SILENT_FOR if has_started else service.restart.startup_grace
     return max(silence.since, process.since) + patience
 
 

@@ -183,7 +183,6 @@ class Silence(Value, frozen=True):
 
     since: Instant
     looks: int  # in a row that it did not answer; counted as far as it matters
-    has_answered: bool  # before that; otherwise it may still be starting
 
 
 class State(Value, frozen=True):
@@ -209,6 +208,7 @@ class State(Value, frozen=True):
     flights: dict[DecisionId, str] = {}  # the component or service whose flight it is
     looked_at: Instant = 0  # the last turn that went over everything
     balancer_silence: Silence | None = None  # None: it answers, or does not run
+    balancer_answered: Incarnation = ""  # the life of it that answered last: any other may still be starting
 
     def with_component(self, component: ComponentState) -> "State":
         """Return the state with this component replaced."""

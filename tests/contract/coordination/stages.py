@@ -115,7 +115,7 @@ async def embedded(folder: Path) -> AsyncIterator[Stage]:
 
     stage = Stage(
         new_client,
-        ttl=1 * SECOND,
+        ttl=2 * SECOND,
         expiry_bound=2 * SECOND,
         url=f"embedded://{path}",
         forget_history=forget_history,

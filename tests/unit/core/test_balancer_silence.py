@@ -8,7 +8,7 @@ from holdfast.model.duty import LOOKS_IN_SILENCE, SILENT_FOR, has_left
 from holdfast.model.events import MemberTraffic, TrafficLost, TrafficSeen
 from holdfast.model.policy import MemberPolicy, Mode, Policy, ProcessSpec, ServicePolicy, TrafficPolicy
 from holdfast.model.routing import Lane, Routing
-from holdfast.model.state import ProcessAbsent, State, Status
+from holdfast.model.state import ProcessAbsent, ProcessRunning, State, Status
 from holdfast.model.time import SECOND, Instant
 from holdfast.model.value import replace
 from tests.unit.agent.rehearsal import policy, running
@@ -22,8 +22,9 @@ def carried() -> State:
     member = MemberPolicy("haproxy", ProcessSpec(("haproxy",)))
     balancer = ServicePolicy("haproxy", Mode.SINGLETON, (member,), is_builtin=True)
     state = running(Policy("shop", {"haproxy": balancer, "web": web}))
+    state = state.with_service(replace(state.services["web"], flight=None))
     seen = {name: MemberTraffic(Lane.IN, 0, is_up=True) for name in ("web-1", "web-2")}
-    return state.with_service(replace(state.services["web"], seen=seen))
+    return observe(state, TrafficSeen(AT - 1, "web", None, seen), AT - 1)
 
 
 def status(state: State, now: Instant) -> Status:
@@ -55,19 +56,21 @@ def test_one_answer_ends_the_silence() -> None:
     assert status(state, AT + 3600 * SECOND) is not Status.DOWN
 
 
-def test_one_that_never_answered_has_the_time_of_a_start() -> None:
+def test_one_that_never_answered_in_this_life_has_the_time_of_a_start() -> None:
     state = carried()
-    state = silent(state.with_service(replace(state.services["web"], seen={})), LOOKS_IN_SILENCE)
+    balancer = replace(state.components["haproxy/haproxy"], process=ProcessRunning("900:1", AT))
+    state = silent(state.with_component(balancer), LOOKS_IN_SILENCE)
     grace = state.policy.services["haproxy"].restart.startup_grace
     assert status(state, AT + SILENT_FOR) is not Status.DOWN
     assert status(state, AT + grace) is Status.DOWN
 
 
-def test_one_that_confirmed_a_route_has_answered() -> None:
+def test_an_answer_of_its_last_life_says_nothing_of_this_one() -> None:
     state = carried()
-    told = Routing(None, {"web-1": Lane.IN, "web-2": Lane.IN})
-    state = state.with_service(replace(state.services["web"], seen={}, routed=told, flight=None))
-    assert status(silent(state, LOOKS_IN_SILENCE), AT + SILENT_FOR) is Status.DOWN
+    balancer = replace(state.components["haproxy/haproxy"], process=ProcessRunning("900:1", AT))
+    state = state.with_component(balancer)
+    assert observe(state, TrafficSeen(AT - 1, "web", None, {}), AT + 1).balancer_answered != "900:1"
+    assert observe(state, TrafficSeen(AT + 1, "web", None, {}), AT + 1).balancer_answered == "900:1"
 
 
 def test_one_that_does_not_run_is_not_silent() -> None:
