@@ -1,6 +1,7 @@
 """What became of decisions: carried out, failed, or nobody knows."""
 
 from holdfast.loop.observe_process import gone
+from holdfast.model.duty import balancer_process
 from holdfast.model.events import Ending, Exit, Finished
 from holdfast.model.ids import DecisionId
 from holdfast.model.policy import Mode
@@ -32,7 +33,9 @@ def finished(state: State, event: Finished, now: Instant) -> State:
     state = _landed(state, event.decision)
     if "/" not in subject:
         service = state.services.get(subject)
-        return state if service is None else state.with_service(_routed(service, event, now))
+        if service is None:
+            return state
+        return _answered(state, service, event).with_service(_routed(service, event, now))
     component = state.components.get(subject)
     if component is None or component.flight is None:
         return state
@@ -126,6 +129,16 @@ def _demoted(component: ComponentState, event: Finished, now: Instant) -> Compon
     return replace(
         component, fence=f"it could not be demoted and might still serve: {event.error}", not_before=now
     )
+
+
+def _answered(state: State, service: ServiceState, event: Finished) -> State:
+    """Return the state that knows that the balancer answers: it confirmed what this life of it was told."""
+    process = balancer_process(state)
+    if event.ending is not Ending.DONE or process is None or service.flight is None:
+        return state
+    if service.flight.issued_at < process.since or state.balancer_answered == process.incarnation:
+        return state
+    return replace(state, balancer_answered=process.incarnation)
 
 
 def _routed(service: ServiceState, event: Finished, now: Instant) -> ServiceState:

@@ -5,10 +5,10 @@ import pytest
 from holdfast.detect.judging import judge
 from holdfast.loop.observe import observe
 from holdfast.model.duty import LOOKS_IN_SILENCE, SILENT_FOR, has_left
-from holdfast.model.events import MemberTraffic, TrafficLost, TrafficSeen
+from holdfast.model.events import Ending, Finished, MemberTraffic, TrafficLost, TrafficSeen
 from holdfast.model.policy import MemberPolicy, Mode, Policy, ProcessSpec, ServicePolicy, TrafficPolicy
 from holdfast.model.routing import Lane, Routing
-from holdfast.model.state import ProcessAbsent, ProcessRunning, State, Status
+from holdfast.model.state import InFlight, ProcessAbsent, ProcessRunning, State, Status
 from holdfast.model.time import SECOND, Instant
 from holdfast.model.value import replace
 from tests.unit.agent.rehearsal import policy, running
@@ -71,6 +71,16 @@ def test_an_answer_of_its_last_life_says_nothing_of_this_one() -> None:
     state = state.with_component(balancer)
     assert observe(state, TrafficSeen(AT - 1, "web", None, {}), AT + 1).balancer_answered != "900:1"
     assert observe(state, TrafficSeen(AT + 1, "web", None, {}), AT + 1).balancer_answered == "900:1"
+
+
+def test_a_confirmed_route_is_an_answer() -> None:
+    state = carried()
+    balancer = replace(state.components["haproxy/haproxy"], process=ProcessRunning("900:1", AT))
+    told = InFlight(7, "route", AT + 1, AT + SECOND)
+    state = state.with_component(balancer).with_service(replace(state.services["web"], flight=told))
+    state = replace(state, flights={7: "web"})
+    assert observe(state, Finished(7, Ending.FAILED, "no"), AT + 2).balancer_answered != "900:1"
+    assert observe(state, Finished(7, Ending.DONE), AT + 2).balancer_answered == "900:1"
 
 
 def test_one_that_does_not_run_is_not_silent() -> None:
