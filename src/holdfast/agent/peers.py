@@ -36,7 +36,9 @@ def why_denied(peer: Peer, group: str | None) -> str:
     if peer.uid in (0, os.geteuid()):
         return ""
     if group is None:
-        return f"user {peer.name} may not: only root and {user_name(os.geteuid())} may; control.group lets others in"
+        own = os.geteuid()
+        who = f"root and {user_name(own)}" if own else "root"
+        return f"user {peer.name} may not: only {who} may; control.group lets others in"
     number = group_number(group)
     if number is None:
         return f"user {peer.name} may not: control.group names {group!r}, and there is no such group"

@@ -189,9 +189,9 @@ def _probe(probe: ProbeState, now: Instant) -> str:
     text = verdict if probe.passed is None else f"{verdict} for {show_duration(now - probe.since)}"
     if probe.last is None:
         return text
-    last = probe.last
+    last = probe.last  # an answer like the one before is not remembered while all is well
     answer = f"{last.outcome} at {last.layer} in {show_duration(last.latency)}"
-    return f"{text}; last answer {show_duration(now - last.at)} ago: {answer}" + (
+    return f"{text}; last news {show_duration(now - last.at)} ago: {answer}" + (
         f", {last.detail}" if last.detail else ""
     )
 

@@ -225,9 +225,10 @@ def _outage(
             failed_over_at=incident.failed_over_at or now,
         )
     if incident.failed_over_at is None:
-        entries.append(
-            Entry(now, Stage.FAILED_OVER, name, f"traffic goes on without it, {_by_whom(state, name)}")
-        )
+        # What works with warnings, or is back already, serves on: nothing had to go on without it.
+        wanted = [member for member in state.members(name) if is_wanted(state, member.id)]
+        how = "serves on" if all(is_usable(member) for member in wanted) else "traffic goes on without it"
+        entries.append(Entry(now, Stage.FAILED_OVER, name, f"{how}, {_by_whom(state, name)}"))
         return replace(incident, failed_over_at=now)
     return incident
 

@@ -76,9 +76,11 @@ def _drain(state: State, command: events.DrainRequested) -> tuple[str, ...]:
     ):
         return ()
     rest = "; ".join(f"{member_of(other.id)}: {other.status}" for other in others) or "it has no other member"
-    return (
-        f"{component.id} is the last member that can serve ({rest}); add --force to drain it all the same",
-    )
+    if is_usable(component):
+        what = f"{component.id} is the last member that can serve ({rest})"
+    else:
+        what = f"{component.id} is {component.status}, and no other member can serve ({rest})"
+    return (f"{what}; add --force to drain it all the same",)
 
 
 def _paused(state: State, service: str, now: Instant) -> tuple[str, ...]:

@@ -43,3 +43,9 @@ def test_only_root_the_agents_user_and_the_group_may(uid: int, group: str | None
     denied = why_denied(Peer(1, uid, gid, user_name(uid)), group)
     assert reason in denied
     assert bool(denied) == bool(reason)
+
+
+def test_root_is_named_once_where_the_agent_runs_as_root() -> None:
+    own = user_name(os.geteuid())
+    denied = why_denied(Peer(1, NOBODY.pw_uid, NOBODY.pw_gid, "nobody"), None)
+    assert ("only root may;" if os.geteuid() == 0 else f"only root and {own} may;") in denied

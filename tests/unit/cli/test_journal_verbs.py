@@ -1,5 +1,6 @@
 """What is told from a real journal when no agent runs, and deciding its turns again."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,12 @@ def test_replay_shows_turns_and_keeps_to_the_range(call: Call, journal: Path) ->
     part = call("replay", str(journal), "--from", "5", "--to", "9", "--show").output
     assert "5 turns decided again" in part
     assert " 4  " not in part
+
+
+def test_replay_speaks_json(call: Call, journal: Path) -> None:
+    told = json.loads(call("replay", str(journal), "--from", "5", "--to", "9", "--json").output)
+    assert (told["turns"], told["different"]) == (5, [])
+    assert call("replay", str(journal), "--json", "--show").exit_code == 2
 
 
 def test_replay_tells_what_is_decided_differently(

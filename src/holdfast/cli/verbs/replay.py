@@ -1,5 +1,6 @@
 """`holdfast replay`: decide a journal's turns again and compare."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ from holdfast.cli.describing import describe_decision, describe_event
 from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.facts import JOURNAL
 from holdfast.cli.place import find_directory, place_options
+from holdfast.cli.printing import print_json
 from holdfast.cli.replaying import GapError, Replayed, best_snapshot, replay_turns
 from holdfast.cli.wall_clock import WallClock
 from holdfast.journal.reading import JournalReader
@@ -26,8 +28,9 @@ from holdfast.model.decisions import Decision
 )
 @click.option("--to", "end", type=click.IntRange(min=1), help="End with this turn.  [default: the newest]")
 @click.option("--show", is_flag=True, help="Print each turn: what happened, and what was decided.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: how many turns, and which differ.")
 @place_options
-def replay(journal: Path | None, start: int | None, end: int | None, *, show: bool) -> None:
+def replay(journal: Path | None, start: int | None, end: int | None, *, show: bool, as_json: bool) -> None:
     """Decide a journal's turns again and compare.
 
     Reads only, and may run beside the agent: about ten thousand turns a second. Prints each turn whose
@@ -40,28 +43,36 @@ def replay(journal: Path | None, start: int | None, end: int | None, *, show: bo
       holdfast replay
       holdfast replay ./journal.sqlite --from 120 --to 180 --show
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    if show and as_json:
+        raise click.UsageError("--show is for people: leave out --json")
     path = journal if journal is not None else find_directory() / JOURNAL
     try:
         with JournalReader(path) as reader:
             snapshot = _snapshot(reader, start, path)
             turns = (record.turn for record in reader.turns(after=snapshot.sequence, until=end))
-            count, different = 0, 0
-            for replayed in replay_turns(snapshot, turns):
-                if start is not None and replayed.turn.sequence < start:
-                    continue
+            count, different = 0, list[int]()
+            for replayed in _asked(replay_turns(snapshot, turns), start):
                 count += 1
-                different += not replayed.is_equal
-                _tell(replayed, show=show)
-    except JournalRefusedError as refused:
-        raise Trouble(str(refused)) from refused
-    except GapError as gap:
-        raise Trouble(f"{path}: {gap}") from gap
+                different += [] if replayed.is_equal else [replayed.turn.sequence]
+                if not as_json:
+                    _tell(replayed, show=show)
+    except (JournalRefusedError, GapError) as refused:
+        text = str(refused) if isinstance(refused, JournalRefusedError) else f"{path}: {refused}"
+        raise Trouble(text) from refused
     if count == 0:
         raise Trouble(f"{path}: no turns there to decide again", ExitCode.FAILED)
-    verdict = "all decided the same" if different == 0 else f"{different} decided differently"
-    click.echo(f"{count} turns decided again from snapshot {snapshot.sequence}: {verdict}")
+    if as_json:
+        print_json({"snapshot": snapshot.sequence, "turns": count, "different": different})
+    else:
+        verdict = f"{len(different)} decided differently" if different else "all decided the same"
+        click.echo(f"{count} turns decided again from snapshot {snapshot.sequence}: {verdict}")
     if different:
         click.get_current_context().exit(int(ExitCode.FAILED))
+
+
+def _asked(replayed: Iterator[Replayed], start: int | None) -> Iterator[Replayed]:
+    """Leave out what lies between the snapshot and the first turn that was asked for."""
+    return (one for one in replayed if start is None or one.turn.sequence >= start)
 
 
 def _snapshot(reader: JournalReader, start: int | None, path: Path) -> Snapshot:
