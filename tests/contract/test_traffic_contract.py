@@ -227,6 +227,33 @@ async def test_down_holds_while_holdfast_lives_though_haproxys_own_checks_pass(t
         assert len(re.findall("web/w1 is UP", it.log())) == rises
 
 
+@story
+@pytest.mark.parametrize("name", ["web", "db"])
+async def test_members_that_must_serve_though_all_are_doubted_are_held_up_against_haproxys_checks(
+    tmp_path: Path, name: str
+) -> None:
+    async with stage(tmp_path, web(), db()) as it:
+        members = [each.name for each in it.policy.services[name].members]
+        for member in members:
+            it.kill(member)
+            await it.start_member(name, member, "unwell")  # it answers everything but its health check
+
+        async def are_down() -> bool:
+            return not any(each.is_up for each in (await it.seen(name)).members.values())
+
+        await until(are_down, "HAProxy finds them all unwell")
+        await it.route(name, members[0] if name == "db" else None, **dict.fromkeys(members, IN))
+        async with it.clients(name, count=1) as answered:
+
+            async def has_served_on() -> bool:
+                await it.traffic.look()  # as the agent does, every second and when HAProxy tells of a change
+                return sum(answered[member] for member in members) > 300
+
+            await until(has_served_on, "they serve on")
+        # HAProxy's checks may win a round between two pushes; without the pushes it is 503 for ever.
+        assert sum(failures(answered, *members).values()) <= 0.2 * answered.total(), answered
+
+
 # --- HAProxy alone ------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ from holdfast.traffic.standing import Standing
 from holdfast.traffic.watching import Feed
 
 _RELOAD_TIMEOUT = 15.0  # seconds
+_RAISE_FOR = 30.0  # seconds; then HAProxy's checks may show whether they have come round
 _DONE = Result(Ending.DONE)
 _WORLD = (Silent, Refused, TimeoutError)  # what asking HAProxy may end in
 
@@ -48,6 +49,9 @@ class HaproxyTraffic:
         self._holding_console = Console(self._places / places.RUNTIME, answer_timeout=answer_timeout)
         self._consoles = (self._runtime, self._master, self._holding_console)
         self._holding: asyncio.Task[None] | None = None
+        self._raised: dict[
+            ServiceName, float
+        ] = {}  # services held up against HAProxy's checks, and until when
         self._policy: Policy | None = None
         self._routed: dict[ServiceName, Routing] = {}  # what HAProxy confirmed
         self._words = dict(parse_map_file(places.read(self._places / places.MAP)))  # of each active member
@@ -208,6 +212,7 @@ class HaproxyTraffic:
         except _WORLD:
             await self._mend()
             return None
+        self._raise_emptied(now)
         elsewhere: dict[tuple[ServiceName, MemberName], int] = {}
         with suppress(*_WORLD):  # the master is away for a moment while it reloads
             elsewhere = await workers.sessions_elsewhere(self._master)
@@ -245,14 +250,28 @@ class HaproxyTraffic:
         assert self._feed is None
         self._feed = Feed(self._runtime.socket, on_change, self._hang_up)
 
-    # --- holding DOWN, and letting go -----------------------------------------------------------------
+    # --- holding DOWN and IN, and letting go ----------------------------------------------------------
+
+    def _raise_emptied(self, now: Standing) -> None:
+        """Hold up the services whose members that should be IN are all down by HAProxy's own checks.
+
+        It asks what our probes ask, so it finds so many at once unwell as we did; but we decided that serving by
+        the doubted is better than not serving (panic, last member), and nobody told it.
+        """
+        for service, routing in self._routed.items():
+            servers = now.servers.get(service, {})
+            comers = [name for name, lane in routing.lanes.items() if lane is Lane.IN and name in servers]
+            if comers and not any(servers[name].is_usable for name in comers):
+                self._raised[service] = asyncio.get_running_loop().time() + _RAISE_FOR
+        self._hold()
 
     def _held(self) -> list[str]:
+        now = asyncio.get_running_loop().time()
         return [
-            f"set server {service}/{member} health down"
+            f"set server {service}/{member} health {'down' if lane is Lane.DOWN else 'up'}"
             for service, routing in self._routed.items()
             for member, lane in routing.lanes.items()
-            if lane is Lane.DOWN
+            if lane is Lane.DOWN or (lane is Lane.IN and now < self._raised.get(service, 0))
         ]
 
     def _hold(self) -> None:
@@ -275,6 +294,7 @@ class HaproxyTraffic:
         """Leave to HAProxy's checks what they may decide alone. DOWN heals because holding it ends."""
         async with self._changing:
             self._routed.clear()
+            self._raised.clear()
             await self._stop_holding()
             policy = self._policy
             if policy is None or not carried(policy):
