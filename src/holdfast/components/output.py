@@ -7,7 +7,6 @@ and what is printed between these two steps is lost.
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
 _LINES = 5
@@ -37,7 +36,10 @@ def rotate(path: Path, max_bytes: int) -> None:
         try:
             with path.open("rb") as source, path.with_name(f"{path.name}.1").open("wb") as copy:
                 source.seek(max(0, full - max_bytes))
-                shutil.copyfileobj(source, copy, 1 << 20)
+                left = max_bytes  # and not to the end: it grows while it is copied
+                while left and (piece := source.read(min(left, 1 << 20))):
+                    copy.write(piece)
+                    left -= len(piece)
         finally:
             os.truncate(path, 0)
 
