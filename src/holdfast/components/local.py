@@ -46,7 +46,7 @@ class LocalProcesses:
         self._boot = procfs.boot_id()
         self._secret = marking.read_secret(directory)
         self._instance = marking.read_instance(directory)
-        marking.refuse_strangers(directory)
+        marking.refuse_strangers(directory, self._instance)
         self._cgroups = Cgroups.find(self._instance) if use_cgroups else Cgroups(self._instance, None)
         self._lives: dict[ComponentId, Life] = {}  # the last life of each, over or not
         self._locks: dict[ComponentId, asyncio.Lock] = {}

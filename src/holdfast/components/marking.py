@@ -80,17 +80,17 @@ def read_instance(directory: Path) -> str:
     return _place_of(directory) + proof
 
 
-def refuse_strangers(directory: Path) -> None:
-    """Raise StrangersError if processes run that belong to this place but not to the secret that is kept here.
+def refuse_strangers(directory: Path, instance: str) -> None:
+    """Raise StrangersError if processes run that belong to this place but to another secret than `instance` has.
 
     The directory was removed or replaced while no agent ran. Their components would be started a second time.
     """
-    instance, place = read_instance(directory).encode("ascii"), _place_of(directory).encode("ascii")
+    place = _place_of(directory).encode("ascii")
     needle = f"\0{_INSTANCE}=".encode("ascii") + place
     found: dict[int, ComponentId] = {}
     for pid, environment in _environments():
         name = environment.partition(needle)[2].partition(b"\0")[0]
-        if name and place + name != instance and pid != os.getpid():
+        if name and place + name != instance.encode("ascii") and pid != os.getpid():
             found[pid] = _parse(environment).component
     if found:
         told = ", ".join(f"{component} (pid {pid})" for pid, component in sorted(found.items()))

@@ -2,6 +2,7 @@
 
 from holdfast.model.decisions import Route
 from holdfast.model.duty import (
+    balancer_process,
     balancer_runs,
     has_role,
     is_frozen,
@@ -42,12 +43,8 @@ def steer(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
 
 def _opens_at(state: State) -> Instant:
     """Return from when on the balancer can be told anything; 0 if it has long been so."""
-    for name, policy in state.policy.services.items():
-        if policy.is_builtin:
-            for member in state.members(name):
-                if isinstance(member.process, ProcessRunning) and not member.process.adopted:
-                    return member.process.since + OPENS_AFTER
-    return 0
+    process = balancer_process(state)
+    return 0 if process is None or process.adopted else process.since + OPENS_AFTER
 
 
 def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[Routing, Wishes]:

@@ -145,10 +145,8 @@ def restart_reason(component: ComponentState) -> str:
 
 def balancer_runs(state: State) -> bool:
     """Tell whether our HAProxy runs; one that is not ours is taken to run."""
-    for name, policy in state.policy.services.items():
-        if policy.is_builtin:
-            return any(isinstance(member.process, ProcessRunning) for member in state.members(name))
-    return True
+    is_ours = any(policy.is_builtin for policy in state.policy.services.values())
+    return not is_ours or balancer_process(state) is not None
 
 
 def balancer_process(state: State) -> ProcessRunning | None:
