@@ -19,7 +19,8 @@ from typing import NamedTuple
 from holdfast.model.decisions import Demote, Promote, Route, Start, Stop
 from holdfast.model.ids import service_of
 from holdfast.model.policy import Mode, Policy
-from holdfast.model.state import Role, State
+from holdfast.model.standing import Role
+from holdfast.model.state import State
 from holdfast.model.time import SECOND, parse_duration
 from holdfast.sim.faults import Fault, FaultKind, Harm
 from holdfast.sim.policies import systems

@@ -23,7 +23,8 @@ from holdfast.loop import (
 )
 from holdfast.model import duty
 from holdfast.model.decisions import Promote, Start
-from holdfast.model.state import ProcessAbsent, Role
+from holdfast.model.standing import Role
+from holdfast.model.state import ProcessAbsent
 from holdfast.model.value import replace
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 from holdfast.recover import recovering, starting, stopping

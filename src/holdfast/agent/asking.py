@@ -8,7 +8,8 @@ from holdfast.agent.turning import Turned
 from holdfast.model.duty import member_policy
 from holdfast.model.ids import ComponentId, Incarnation
 from holdfast.model.policy import ProbePolicy
-from holdfast.model.state import ComponentState, ProbeState, ProcessRunning, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, ProbeState, ProcessRunning, State
 from holdfast.ports.probing import Probing
 
 

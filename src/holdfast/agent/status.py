@@ -10,7 +10,8 @@ from holdfast.model.ids import ComponentId, Epoch, Incarnation, MemberName, Serv
 from holdfast.model.incidents import Incident
 from holdfast.model.policy import MemberPolicy, Mode, ProbePolicy, Purpose, ServicePolicy
 from holdfast.model.routing import Lane
-from holdfast.model.state import ComponentState, Drain, Pause, ProbeState, ProcessRunning, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ComponentState, Drain, Pause, ProbeState, ProcessRunning, State
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.model.value import Value, replace
 

@@ -27,7 +27,8 @@ from holdfast.model.events import (
 )
 from holdfast.model.ids import service_of
 from holdfast.model.incidents import Incident
-from holdfast.model.state import ComponentState, Pause, ProcessUnknown, ServiceState, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, Pause, ProcessUnknown, ServiceState, State
 from holdfast.model.time import show_duration
 
 _FAILURES_TOLD = 3  # of one Route in a row: it is tried on and on, and `status` tells the rest

@@ -13,7 +13,7 @@ The first column says it without colour: `*` clients are sent to it, `o` it stan
 from holdfast.cli.painting import Paint, Tone
 from holdfast.cli.standing import ComponentStanding, PauseStanding, ServiceStanding, Standing, Verdict
 from holdfast.cli.table import Cell, bar, line, table, widths, wrap
-from holdfast.model.state import Status
+from holdfast.model.standing import Status
 from holdfast.model.time import SECOND, show_duration
 
 _COMPONENT_HEAD = ("", "COMPONENT", "ROLE", "STATUS", "SINCE", "PID", "RESTARTS", "CHECKS")

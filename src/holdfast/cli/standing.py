@@ -12,7 +12,8 @@ from holdfast.model import duty
 from holdfast.model.ids import ComponentId, ServiceName, member_of
 from holdfast.model.policy import ServicePolicy
 from holdfast.model.routing import Lane
-from holdfast.model.state import ComponentState, Pause, ProcessRunning, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ComponentState, Pause, ProcessRunning, State
 from holdfast.model.time import SECOND, Instant
 from holdfast.model.value import Value
 

@@ -9,15 +9,8 @@ from holdfast.failover import candidates
 from holdfast.model import duty
 from holdfast.model.ids import ComponentId, ServiceName, member_of
 from holdfast.model.policy import Mode
-from holdfast.model.state import (
-    ComponentState,
-    Pause,
-    ProcessAbsent,
-    ProcessRunning,
-    ProcessUnknown,
-    State,
-    Status,
-)
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, Pause, ProcessAbsent, ProcessRunning, ProcessUnknown, State
 from holdfast.model.time import Instant, show_duration
 from holdfast.model.value import Value
 

@@ -4,7 +4,8 @@ from holdfast.detect.judging import describe_exit
 from holdfast.model.duty import is_wanted
 from holdfast.model.findings import Finding, FindingCode
 from holdfast.model.ids import ServiceName
-from holdfast.model.state import ComponentState, ProcessAbsent, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, ProcessAbsent, State
 from holdfast.model.time import Instant, show_duration
 
 

@@ -8,6 +8,7 @@ from holdfast.model.duty import hung_balancer_at, is_wanted
 from holdfast.model.ids import service_of
 from holdfast.model.observation import Outcome
 from holdfast.model.policy import MemberPolicy, ProbePolicy, Purpose
+from holdfast.model.standing import Status
 from holdfast.model.state import (
     ComponentState,
     ProbeState,
@@ -15,7 +16,6 @@ from holdfast.model.state import (
     ProcessRunning,
     ProcessUnknown,
     State,
-    Status,
 )
 from holdfast.model.time import MILLISECOND, Instant, show_duration
 from holdfast.model.value import Value, replace

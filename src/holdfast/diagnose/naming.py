@@ -8,7 +8,8 @@ from holdfast.model.duty import hung_balancer_at, member_policy, waits_for
 from holdfast.model.findings import Cause, CauseCode, Finding, FindingCode
 from holdfast.model.ids import ComponentId, ServiceName, service_of
 from holdfast.model.observation import Failure, Layer, Outcome
-from holdfast.model.state import ComponentState, ProbeState, ProcessAbsent, ProcessRunning, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, ProbeState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.time import Instant, show_duration
 
 _HANGING = frozenset({Failure.TIMED_OUT, Failure.QUEUE_FULL})

@@ -2,7 +2,8 @@
 
 from holdfast.model.duty import has_role, restart_reason, why_not_primary
 from holdfast.model.ids import MemberName, ServiceName, member_of
-from holdfast.model.state import ComponentState, ProcessAbsent, ProcessUnknown, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessUnknown, State
 from holdfast.model.time import Instant
 
 

@@ -20,7 +20,8 @@ from holdfast.model.duty import (
 from holdfast.model.findings import Cause
 from holdfast.model.ids import ComponentId, ServiceName, component_id, member_of
 from holdfast.model.policy import ServicePolicy
-from holdfast.model.state import ComponentState, ProcessRunning, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ComponentState, ProcessRunning, State
 from holdfast.model.time import SECOND, Instant
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 

@@ -14,7 +14,8 @@ from holdfast.model.duty import (
 from holdfast.model.ids import MemberName, ServiceName, member_of, service_of
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane, Routing
-from holdfast.model.state import ComponentState, ProcessRunning, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ComponentState, ProcessRunning, State
 from holdfast.model.time import MILLISECOND, Instant
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 

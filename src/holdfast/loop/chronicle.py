@@ -10,7 +10,8 @@ from holdfast.model.duty import balancer_runs, hung_balancer_at, is_usable, is_w
 from holdfast.model.findings import Cause, CauseCode, Finding
 from holdfast.model.ids import ComponentId, IncidentId, ServiceName, member_of
 from holdfast.model.incidents import Entry, Incident, Stage
-from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.time import Duration, Instant, show_duration
 from holdfast.model.value import Value, replace
 

@@ -20,7 +20,8 @@ from holdfast.model.decisions import (
 from holdfast.model.duty import member_policy, others_holding, pause_of
 from holdfast.model.ids import ComponentId, ServiceName, member_of
 from holdfast.model.policy import Mode, Strategy
-from holdfast.model.state import ComponentState, InFlight, Pause, ProcessRunning, Role, State
+from holdfast.model.standing import Role
+from holdfast.model.state import ComponentState, InFlight, Pause, ProcessRunning, State
 from holdfast.model.time import SECOND, Duration, Instant
 from holdfast.model.value import replace
 from holdfast.model.wishes import Wishes

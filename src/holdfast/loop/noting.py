@@ -5,15 +5,8 @@ from holdfast.failover import roles
 from holdfast.model.duty import is_unjudged, is_usable, is_wanted, pause_of, primary_of, waits_for
 from holdfast.model.ids import ServiceName, component_id, member_of
 from holdfast.model.policy import FlapPolicy, Mode, RestartPolicy, ServicePolicy
-from holdfast.model.state import (
-    ComponentState,
-    ProcessUnknown,
-    Role,
-    ServiceState,
-    State,
-    Status,
-    Switchover,
-)
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ComponentState, ProcessUnknown, ServiceState, State, Switchover
 from holdfast.model.time import MINUTE, Instant
 from holdfast.model.value import replace
 

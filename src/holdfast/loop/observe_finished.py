@@ -5,13 +5,13 @@ from holdfast.model.duty import balancer_process
 from holdfast.model.events import Ending, Exit, Finished
 from holdfast.model.ids import DecisionId
 from holdfast.model.policy import Mode
+from holdfast.model.standing import Role
 from holdfast.model.state import (
     ComponentState,
     InFlight,
     ProcessAbsent,
     ProcessRunning,
     ProcessUnknown,
-    Role,
     ServiceState,
     State,
 )

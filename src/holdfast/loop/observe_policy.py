@@ -3,15 +3,8 @@
 from holdfast.model.events import PolicyChanged
 from holdfast.model.ids import ComponentId, ServiceName, member_of
 from holdfast.model.policy import Mode, Policy, ServicePolicy
-from holdfast.model.state import (
-    ComponentState,
-    Process,
-    ProcessAbsent,
-    ProcessUnknown,
-    Role,
-    ServiceState,
-    State,
-)
+from holdfast.model.standing import Role
+from holdfast.model.state import ComponentState, Process, ProcessAbsent, ProcessUnknown, ServiceState, State
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
 

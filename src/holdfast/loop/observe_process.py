@@ -5,15 +5,14 @@ from holdfast.model.duty import member_policy
 from holdfast.model.ids import ComponentId, Incarnation
 from holdfast.model.observation import Observation, Outcome
 from holdfast.model.policy import Mode, ProbePolicy
+from holdfast.model.standing import Role, Status
 from holdfast.model.state import (
     ComponentState,
     ProbeState,
     ProcessAbsent,
     ProcessRunning,
     ProcessUnknown,
-    Role,
     State,
-    Status,
 )
 from holdfast.model.time import Instant
 from holdfast.model.value import replace

@@ -3,16 +3,8 @@
 from holdfast.model.ids import ComponentId, ServiceName, member_of, service_of
 from holdfast.model.policy import MemberPolicy, Mode
 from holdfast.model.routing import Lane
-from holdfast.model.state import (
-    ComponentState,
-    Pause,
-    ProcessAbsent,
-    ProcessRunning,
-    ProcessUnknown,
-    Role,
-    State,
-    Status,
-)
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ComponentState, Pause, ProcessAbsent, ProcessRunning, ProcessUnknown, State
 from holdfast.model.time import SECOND, Instant
 
 USABLE = frozenset({Status.UP, Status.SUSPECT, Status.DRAINING})

@@ -1,6 +1,5 @@
 """Everything the core knows, as one value. It is replaced, never edited."""
 
-from enum import StrEnum
 from typing import TypeAlias
 
 from holdfast.model.decisions import Withheld
@@ -18,28 +17,9 @@ from holdfast.model.incidents import Incident
 from holdfast.model.observation import Observation
 from holdfast.model.policy import Policy
 from holdfast.model.routing import Routing
+from holdfast.model.standing import Role, Status
 from holdfast.model.time import Duration, Instant
 from holdfast.model.value import Tagged, Value, replace
-
-
-class Status(StrEnum):
-    """How a component is, as seen by this host's agent."""
-
-    UNKNOWN = "unknown"  # not looked at yet, or still starting
-    UP = "up"
-    SUSPECT = "suspect"  # a doubt: the last answer contradicts the verdict
-    DOWN = "down"
-    DRAINING = "draining"  # up, but takes no new work
-    STOPPED = "stopped"  # not running, and not meant to
-
-
-class Role(StrEnum):
-    """What a member of an exclusive service may do."""
-
-    STANDBY = "standby"
-    PROMOTING = "promoting"
-    PRIMARY = "primary"
-    FENCED = "fenced"
 
 
 class ProcessUnknown(Tagged, frozen=True):

@@ -17,7 +17,8 @@ from holdfast.model.duty import (
 from holdfast.model.ids import ComponentId, member_of, service_of
 from holdfast.model.policy import Purpose, ServicePolicy
 from holdfast.model.routing import Lane
-from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.time import Instant, show_duration
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 

@@ -14,7 +14,8 @@ from holdfast.model.ids import ComponentId, Epoch, ServiceName, component_id, se
 from holdfast.model.observation import Outcome
 from holdfast.model.policy import Mode
 from holdfast.model.routing import Lane
-from holdfast.model.state import ComponentState, ProcessAbsent, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ComponentState, ProcessAbsent, State
 from holdfast.model.time import SECOND, Instant, show_duration
 from holdfast.model.value import replace
 from holdfast.sim.clockwork import Clockwork

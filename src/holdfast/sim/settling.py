@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from holdfast.model.ids import component_id, service_of
 from holdfast.model.policy import Mode, Policy, ServicePolicy
 from holdfast.model.routing import Lane
-from holdfast.model.state import State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import State
 from holdfast.model.time import Instant
 from holdfast.sim.policies import digests
 from holdfast.sim.truth import World, wanted

@@ -12,7 +12,8 @@ from holdfast.model.events import (
 )
 from holdfast.model.policy import TrafficPolicy
 from holdfast.model.routing import Lane
-from holdfast.model.state import ProcessRunning, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ProcessRunning, State
 from holdfast.model.time import SECOND
 from holdfast.model.value import replace
 from tests.unit.agent.rehearsal import play, policy, running

@@ -7,7 +7,8 @@ from holdfast.cli.rendering_status import nagios_code, nagios_text, status_text
 from holdfast.cli.standing import Verdict, standing_of
 from holdfast.model.policy import Mode, TrafficPolicy
 from holdfast.model.routing import Lane
-from holdfast.model.state import Drain, InFlight, Pause, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import Drain, InFlight, Pause, State
 from holdfast.model.time import MINUTE, SECOND
 from holdfast.model.value import replace
 from tests.unit.cli import worlds

@@ -19,15 +19,14 @@ from holdfast.model.policy import (
     ServicePolicy,
 )
 from holdfast.model.routing import Lane, Routing
+from holdfast.model.standing import Role, Status
 from holdfast.model.state import (
     ComponentState,
     ProbeState,
     ProcessAbsent,
     ProcessRunning,
-    Role,
     ServiceState,
     State,
-    Status,
 )
 from holdfast.model.time import HOUR, MILLISECOND, SECOND
 from holdfast.model.value import replace

@@ -8,7 +8,8 @@ from holdfast.model.duty import LOOKS_IN_SILENCE, SILENT_FOR, has_left
 from holdfast.model.events import Ending, Finished, MemberTraffic, TrafficLost, TrafficSeen
 from holdfast.model.policy import MemberPolicy, Mode, Policy, ProcessSpec, ServicePolicy, TrafficPolicy
 from holdfast.model.routing import Lane, Routing
-from holdfast.model.state import InFlight, ProcessAbsent, ProcessRunning, State, Status
+from holdfast.model.standing import Status
+from holdfast.model.state import InFlight, ProcessAbsent, ProcessRunning, State
 from holdfast.model.time import SECOND, Instant
 from holdfast.model.value import replace
 from tests.unit.agent.rehearsal import policy, running

@@ -7,7 +7,8 @@ from holdfast.model.decisions import Stop
 from holdfast.model.events import RestartRequested
 from holdfast.model.observation import Failure, Layer, Observation, Outcome
 from holdfast.model.policy import Mode
-from holdfast.model.state import ProbeState, Role, State, Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.state import ProbeState, State
 from holdfast.model.time import SECOND
 from holdfast.model.value import replace
 from tests.unit.agent.rehearsal import policy, running
