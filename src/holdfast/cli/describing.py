@@ -7,6 +7,8 @@ from holdfast.model.events import (
     AgentStarted,
     DownRequested,
     DrainRequested,
+    ElsewhereSeen,
+    Entitled,
     Event,
     Exit,
     Finished,
@@ -57,6 +59,10 @@ def describe_event(event: Event) -> str:  # noqa: C901, PLR0912 - one line for e
             return f"#{number} {ending}" + (f": {error}" if error else "")
         case PolicyChanged(policy=policy):
             return f"policy {policy.revision or 'without revision'}: {len(policy.services)} services"
+        case Entitled(entitlements=held):
+            return "leases held here: " + (", ".join(f"{n} by {e.member}" for n, e in held.items()) or "none")
+        case ElsewhereSeen(members=members):
+            return f"{len(members)} members seen on other hosts"
         case Ticked():
             return "time passed"
         case PauseRequested(service=target):

@@ -9,6 +9,7 @@ Events may come late, twice or never. What makes each safe to take in again:
 from typing import assert_never
 
 from holdfast.loop import (
+    observe_cluster,
     observe_finished,
     observe_operator,
     observe_policy,
@@ -56,6 +57,10 @@ def observe(state: State, event: events.Event, now: Instant) -> State:  # noqa: 
             | events.DownRequested()
         ):
             return observe_operator.requested(state, event, now)
+        case events.Entitled():
+            return observe_cluster.entitled(state, event)
+        case events.ElsewhereSeen():
+            return observe_cluster.seen_elsewhere(state, event)
         case events.Ticked():
             return state
         case _:
@@ -97,6 +102,7 @@ def _agent_started(state: State, event: events.AgentStarted, now: Instant) -> St
         epoch_floors={**state.epoch_floors, **event.epoch_floors},
         surveyed_at=0,
         balancer_silence=None,
+        entitlements=None,
         boot=event.boot,
         wall_offset=event.wall_offset,
         salt=event.salt,

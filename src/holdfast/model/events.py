@@ -7,6 +7,7 @@ An event may come late, twice or never: each carries enough (an incarnation, an 
 from enum import StrEnum
 from typing import TypeAlias
 
+from holdfast.model.cluster import Entitlement, MemberReport
 from holdfast.model.decisions import Decision
 from holdfast.model.ids import ComponentId, DecisionId, Epoch, Incarnation, MemberName, ServiceName
 from holdfast.model.observation import Observation
@@ -190,6 +191,18 @@ class DownRequested(Tagged, frozen=True):
     by: str
 
 
+class Entitled(Tagged, frozen=True):
+    """Which leases this host holds. It replaces what was known of them: a service that is not named has none here."""
+
+    entitlements: dict[ServiceName, Entitlement]
+
+
+class ElsewhereSeen(Tagged, frozen=True):
+    """How the members on other hosts are. It replaces what was known of them."""
+
+    members: dict[ComponentId, MemberReport]
+
+
 class Ticked(Tagged, frozen=True):
     """Time passed: a deadline of the core's own is due, or the regular full look."""
 
@@ -216,6 +229,8 @@ Event: TypeAlias = (
     | ResumeRequested
     | RestartRequested
     | DownRequested
+    | Entitled
+    | ElsewhereSeen
     | Ticked
 )
 

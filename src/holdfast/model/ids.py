@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import TypeAlias
 
+HostName: TypeAlias = str
+LifeId: TypeAlias = str  # one life of one agent, drawn by chance when it starts
 ServiceName: TypeAlias = str
 MemberName: TypeAlias = str
 ComponentId: TypeAlias = str  # "service/member"

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from holdfast.model.ids import ComponentId, MemberName, ServiceName, component_id
+from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
 
@@ -170,6 +170,25 @@ class MemberPolicy(Value, frozen=True):
     port: int | None = None  # where it serves; None: no traffic
     weight: float = 1.0  # of its health in its service's
     traffic_weight: int = 100  # 1..256, share of traffic
+    on: HostName | None = None  # several hosts: it runs there and nowhere else; None: the leader places it
+
+
+class CoordinatorLoss(StrEnum):
+    """What a primary does when its lease cannot be renewed because the coordinator cannot be reached."""
+
+    STOP = "stop"  # it stops before its lease can expire
+    HOLD = "hold"  # it goes on while every other host promises, directly, not to take over
+
+
+class PlacementPolicy(Value, frozen=True):
+    """On which hosts members that are not bound to one may run."""
+
+    require: dict[str, str] = {}  # labels that a host must have
+    prefer: dict[str, str] = {}  # labels that count in a host's favour
+    spread_by: str = "host"  # members are spread over the values of this label; "host": over hosts
+    apart_from: tuple[ServiceName, ...] = ()  # not on a host with a member of these
+    together_with: tuple[ServiceName, ...] = ()  # only on a host with a member of these
+    move_after: Duration = 10 * SECOND  # how long a lost host may take to come back before its members move
 
 
 class ServicePolicy(Value, frozen=True):
@@ -187,6 +206,15 @@ class ServicePolicy(Value, frozen=True):
     failback: bool = False  # go back to the first member once it is stable
     panic_threshold: float = 0.5  # usable share under which failed probes no longer take traffic away
     is_builtin: bool = False  # holdfast's own, such as its HAProxy
+    on_coordinator_loss: CoordinatorLoss = CoordinatorLoss.STOP
+    needs_fencing: bool = (
+        False  # takeover waits until a fence device confirms that the old primary's host is off
+    )
+    placement: PlacementPolicy = PlacementPolicy()
+    is_leased: bool = (
+        False  # several hosts, exclusive: who serves is decided by a lease; filled in by `localized`
+    )
+    elsewhere: tuple[MemberPolicy, ...] = ()  # members on other hosts; filled in by `localized`
     components: tuple[ComponentId, ...] = ()  # ids of its members, in the file's order; filled in by itself
 
     def __post_init__(self) -> None:
@@ -200,6 +228,11 @@ class ServicePolicy(Value, frozen=True):
             if member.name == name:
                 return member
         return None
+
+    @property
+    def everywhere(self) -> tuple[MemberPolicy, ...]:
+        """Return its members on all hosts, those of this host first."""
+        return self.members + self.elsewhere
 
     @property
     def is_exclusive(self) -> bool:
@@ -222,6 +255,45 @@ class ControlPolicy(Value, frozen=True):
     group: str | None = None
 
 
+class FencePolicy(Value, frozen=True):
+    """How to make sure that a host is off. Exactly one of `agent` and `command` is set."""
+
+    agent: str = ""  # a fence agent such as fence_ipmilan: options on its standard input, status verified
+    options: dict[str, str | SecretFrom] = {}
+    command: tuple[str, ...] = ()  # a program: 0 means that the host is surely off
+    timeout: Duration = MINUTE
+
+
+class HostPolicy(Value, frozen=True):
+    """One host of the cluster."""
+
+    name: HostName
+    address: str  # where the other hosts reach it
+    labels: dict[str, str] = {}
+    capacity: int = 0  # how many placed members it takes; 0: any number
+    fence: FencePolicy | None = None
+
+
+class TlsPolicy(Value, frozen=True):
+    """Certificates of mutual TLS between agents; paths."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+class ClusterPolicy(Value, frozen=True):
+    """How several hosts hold together."""
+
+    coordinator: str  # its address, such as etcd://10.0.0.1:2379,10.0.0.2:2379
+    secret: SecretFrom  # the cluster's key: signs heartbeats and what is shared through the coordinator
+    lease: Duration = 3 * SECOND  # how long a dead host's primary role stays its own
+    heartbeat: Duration = 100 * MILLISECOND
+    port: int = 7420  # agents hear each other here: heartbeats (UDP), commands (TCP, with `tls` only)
+    tls: TlsPolicy | None = None  # None: no commands from other hosts
+    moves_max: int = 10  # members placed elsewhere within a minute at most
+
+
 class Policy(Value, frozen=True):
     """The whole file. `services` is ordered: dependencies come before what depends on them."""
 
@@ -230,6 +302,8 @@ class Policy(Value, frozen=True):
     threshold: float = 0.5
     haproxy: HaproxyPolicy = HaproxyPolicy()
     control: ControlPolicy = ControlPolicy()
+    cluster: ClusterPolicy | None = None  # None: one host
+    hosts: dict[HostName, HostPolicy] = {}
     revision: str = ""  # short hash of the file's content
     size: int = 0  # how many components it names; filled in by itself
 

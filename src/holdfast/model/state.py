@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from holdfast.model.cluster import Entitlement, MemberReport
 from holdfast.model.decisions import Withheld
 from holdfast.model.events import Exit, MemberTraffic
 from holdfast.model.ids import (
@@ -188,6 +189,8 @@ class State(Value, frozen=True):
     flights: dict[DecisionId, str] = {}  # the component or service whose flight it is
     looked_at: Instant = 0  # the last turn that went over everything
     balancer_silence: Silence | None = None  # None: it answers, or does not run
+    entitlements: dict[ServiceName, Entitlement] | None = None  # the leases held here; None: not known yet
+    elsewhere: dict[ComponentId, MemberReport] = {}  # members on other hosts
     balancer_answered: Incarnation = ""  # the life of it that answered last: any other may still be starting
 
     def with_component(self, component: ComponentState) -> "State":
