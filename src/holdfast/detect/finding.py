@@ -64,7 +64,7 @@ def _below_threshold(state: State, service: ServiceName, *, has_failed: bool) ->
         for member in state.members(service)
         if is_wanted(state, member.id)
     )
-    if not has_failed and not is_degraded:
-        return None
+    if not has_failed and (policy.elsewhere or not is_degraded):
+        return None  # what fails on another host is found there
     text = f"S = {entry.health:.2f}, at or under the threshold {policy.threshold:.2f}"
     return Finding(FindingCode.SERVICE_BELOW_THRESHOLD, service, None, entry.serving_since, text)

@@ -5,8 +5,10 @@ meant to run: the cold members of a singleton do not. holdfast's own components 
 """
 
 from holdfast.detect.judging import share_of
-from holdfast.model.ids import ServiceName
-from holdfast.model.policy import Mode
+from holdfast.model.duty import elsewhere, is_wanted
+from holdfast.model.ids import ServiceName, component_id
+from holdfast.model.policy import Mode, ServicePolicy
+from holdfast.model.standing import Role
 from holdfast.model.state import State
 
 
@@ -33,6 +35,8 @@ def _sums(state: State, service: ServiceName) -> tuple[float, float]:
     if state.is_going_down:
         return 0.0, 0.0
     policy = state.policy.services[service]
+    if policy.is_leased and policy.mode is Mode.SINGLETON:
+        return _shares_of_one(state, policy)
     chosen = None
     if policy.mode is Mode.SINGLETON:
         # While nobody was chosen the first member stands for all, so that S is 0 and not absent.
@@ -42,4 +46,15 @@ def _sums(state: State, service: ServiceName) -> tuple[float, float]:
         if chosen is None or member.name == chosen:
             weight += member.weight
             share += member.weight * share_of(component)
+    for member in policy.elsewhere:
+        weight += member.weight
+        report = state.elsewhere.get(component_id(service, member.name))
+        share += member.weight * report.share if report is not None else 0.0
     return share, weight
+
+
+def _shares_of_one(state: State, policy: ServicePolicy) -> tuple[float, float]:
+    """One instance of it should run, wherever that is."""
+    here = [share_of(component) for component in state.members(policy.name) if is_wanted(state, component.id)]
+    there = [report.share for report in elsewhere(state, policy) if report.role is Role.PRIMARY]
+    return max((*here, *there), default=0.0), 1.0

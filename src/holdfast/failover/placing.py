@@ -17,8 +17,10 @@ from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
     """Return what it takes that the right member, and only it, runs."""
     service = state.services[policy.name]
-    if state.is_going_down:
-        return NOTHING
+    if state.is_going_down or policy.is_leased:
+        return (
+            NOTHING  # leased: whoever holds the lease is wanted, and recovery starts and stops what is wanted
+        )
     unproven = candidates.unproven(state, policy.name)
     if unproven:
         why = f"not yet known whether {', '.join(unproven)} runs"
@@ -26,7 +28,7 @@ def place_singleton(state: State, policy: ServicePolicy, now: Instant) -> Wishes
     if service.assigned is None:
         return _adopt_or_choose(state, policy, now)
     assigned = state.components[component_id(policy.name, service.assigned)]
-    reason = _why_move(state, policy, assigned)
+    reason = why_move(state, policy, assigned)
     if not reason:
         return NOTHING
     target = _target(state, policy, assigned, now)
@@ -73,13 +75,15 @@ def _start(state: State, policy: ServicePolicy, member: ComponentState, why: str
     return wish(Start(member.id, state.services[policy.name].epoch + 1, 0, why))
 
 
-def _why_move(state: State, policy: ServicePolicy, assigned: ComponentState) -> str:
+def why_move(state: State, policy: ServicePolicy, assigned: ComponentState) -> str:
+    """Return why a singleton should run elsewhere than where it is assigned; empty if it should not."""
     switchover = state.services[policy.name].switchover
     if switchover is not None and switchover.to != member_of(assigned.id):
         return f"switchover asked for by {switchover.by}"
-    if len(policy.members) > 1 and assigned.drain is not None:
+    has_others = len(policy.everywhere) > 1
+    if has_others and assigned.drain is not None:
         return f"drained by {assigned.drain.by}"
-    if len(policy.members) > 1 and assigned.gave_up_at is not None and not may_run(assigned):
+    if has_others and assigned.gave_up_at is not None and not may_run(assigned):
         return f"{member_of(assigned.id)} fails again after each restart"
     return ""
 

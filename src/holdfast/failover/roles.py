@@ -5,16 +5,13 @@ the old primary loses the role (it is proven dead, or it was demoted, or it was 
 new one is promoted under a higher epoch. Who cannot be demoted is ended; who cannot be ended blocks.
 """
 
-from holdfast.failover import candidates
-from holdfast.model.decisions import Demote, Promote, Stop
+from holdfast.failover import candidates, leaving, obeying
+from holdfast.model.decisions import Promote
 from holdfast.model.duty import (
     has_role,
-    is_frozen,
     is_usable,
-    member_policy,
     pause_of,
     primary_of,
-    restart_reason,
     why_not_primary,
 )
 from holdfast.model.findings import Cause
@@ -33,6 +30,8 @@ def move_roles(state: State, policy: ServicePolicy, causes: dict[ComponentId, Ca
     """Return what it takes that exactly one fit member of an active-standby service is primary."""
     if state.is_going_down:
         return NOTHING
+    if policy.is_leased:
+        return obeying.obey_lease(state, policy, now)
     unproven = candidates.unproven(state, policy.name)
     if unproven:
         who = ", ".join(unproven)
@@ -44,11 +43,11 @@ def move_roles(state: State, policy: ServicePolicy, causes: dict[ComponentId, Ca
     if len(holders) > 1:
         others = [holder for holder in holders if holder.id != primary.id and holder.flight is None]
         why = f"{member_of(primary.id)} is primary with the newer epoch {primary.epoch}"
-        return sum((_take_role(state, other, why, now) for other in others), NOTHING)
+        return sum((leaving.take_role(state, other, why, now) for other in others), NOTHING)
     if primary.flight is not None:
         return NOTHING
     if primary.role is Role.PROMOTING:
-        return _take_role(state, primary, "its promotion did not come to an end", now)
+        return leaving.take_role(state, primary, "its promotion did not come to an end", now)
     return _keep_or_move(state, policy, primary, now)
 
 
@@ -90,7 +89,7 @@ def _keep_or_move(
     primary: ComponentState,
     now: Instant,
 ) -> Wishes:
-    reason = _why_leave(state, policy, primary, now)
+    reason = leaving.why_leave(state, policy, primary, now)
     if not reason:
         return NOTHING
     target = _target(state, policy.name, now, but=primary.id, in_need=not _is_planned(primary))
@@ -105,36 +104,7 @@ def _keep_or_move(
                 until=candidates.soonest_retry(state, policy.name, now),
             )
         return NOTHING
-    return _take_role(state, primary, f"{reason}; {member_of(target.id)} takes over", now)
-
-
-def _take_role(state: State, primary: ComponentState, why: str, now: Instant) -> Wishes:
-    """Take the role from `primary`: ask it where it can be asked, end it where it cannot."""
-    if isinstance(primary.process, ProcessRunning) and primary.process.is_dying:
-        return NOTHING  # its end is a matter of milliseconds, and the only proof there will be
-    member = member_policy(state, primary.id)
-    has_hook = member is not None and bool(member.run.demote)
-    if primary.fence or (has_hook and is_frozen(primary)):
-        if now < primary.not_before:
-            return Wishes(wakes=(primary.not_before,))
-        return wish(Stop(primary.id, at_once=True, why=f"it cannot be demoted and might still serve; {why}"))
-    return wish(Demote(primary.id, why))
-
-
-def _why_leave(state: State, policy: ServicePolicy, primary: ComponentState, now: Instant) -> str:
-    """Return why the primary should not stay primary; empty if it should."""
-    switchover = state.services[policy.name].switchover
-    if switchover is not None and switchover.to != member_of(primary.id):
-        return f"switchover asked for by {switchover.by}"
-    if primary.status is Status.DOWN:
-        return f"primary {member_of(primary.id)} is down: {primary.reason}"
-    if primary.drain is not None:
-        return f"drained by {primary.drain.by}"
-    if reason := restart_reason(primary):
-        return f"it has to be restarted: {reason}"
-    if primary.held_until is not None and now < primary.held_until:
-        return "it flaps"
-    return ""
+    return leaving.take_role(state, primary, f"{reason}; {member_of(target.id)} takes over", now)
 
 
 def _is_planned(primary: ComponentState) -> bool:
@@ -171,7 +141,13 @@ def wanted_failback(state: State, policy: ServicePolicy, now: Instant) -> tuple[
     """Return the member to go back to (None: stay) and when that may change by itself."""
     first = state.members(policy.name)[0]
     primary = primary_of(state, policy.name)
-    if not policy.failback or primary is None or primary.id == first.id or not is_usable(first):
+    if (
+        policy.is_leased
+        or not policy.failback
+        or primary is None
+        or primary.id == first.id
+        or not is_usable(first)
+    ):
         return None, None
     if why_not_primary(first, now) or pause_of(state, policy.name, now) is not None:
         return None, None

@@ -8,10 +8,9 @@ from holdfast.model.duty import (
     is_frozen,
     is_unjudged,
     next_to_restart,
-    primary_of,
     restart_reason,
 )
-from holdfast.model.ids import MemberName, ServiceName, member_of, service_of
+from holdfast.model.ids import MemberName, ServiceName, component_id, member_of, service_of
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane, Routing
 from holdfast.model.standing import Role, Status
@@ -53,24 +52,18 @@ def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[R
     if policy.mode is Mode.ACTIVE_ACTIVE:
         return _spread(state, policy, now)
     members = state.members(policy.name)
-    service = state.services[policy.name]
-    if policy.mode is Mode.SINGLETON:
-        active: MemberName | None = service.assigned
-    else:
-        primary = primary_of(state, policy.name)
-        settled = primary is not None and primary.role is Role.PRIMARY
-        active = (
-            member_of(primary.id) if primary is not None and settled else _last_active(state, policy.name)
-        )
+    active = _active(state, policy)
     lanes = {
         member_of(member.id): _exclusive_lane(
             state, policy, member, now, is_active=member_of(member.id) == active
         )
         for member in members
-    }
+    } | _lanes_elsewhere(state, policy)
     kept = NOTHING
     if active is not None and lanes.get(active) is Lane.DOWN and Lane.IN not in lanes.values():
-        current = next(member for member in members if member_of(member.id) == active)
+        current = next((member for member in members if member_of(member.id) == active), None)
+        if current is None:
+            return Routing(active, lanes), kept
         if _is_only_doubted(current) and _may_be_reached(policy, current):
             lanes[active] = Lane.IN
             kept = withhold(
@@ -79,25 +72,48 @@ def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[R
     return Routing(active, lanes), kept
 
 
+def _active(state: State, policy: ServicePolicy) -> MemberName | None:
+    """Return the member of an exclusive service that gets its traffic: who has the role by the newest epoch."""
+    if policy.mode is Mode.SINGLETON and not policy.is_leased:
+        return state.services[policy.name].assigned
+    holders = [
+        (member.epoch, member_of(member.id))
+        for member in state.members(policy.name)
+        if member.role is Role.PRIMARY
+    ]
+    for other in policy.elsewhere:
+        report = state.elsewhere.get(component_id(policy.name, other.name))
+        if report is not None and report.role is Role.PRIMARY and report.lane is not Lane.OUT:
+            holders.append((report.epoch, other.name))
+    return max(holders)[1] if holders else _last_active(state, policy.name)
+
+
+def _lanes_elsewhere(state: State, policy: ServicePolicy) -> dict[MemberName, Lane]:
+    """Return the lanes of members on other hosts: what their own host says of each, or what its silence says."""
+    reports = {m.name: state.elsewhere.get(component_id(policy.name, m.name)) for m in policy.elsewhere}
+    return {name: report.lane if report is not None else Lane.DOWN for name, report in reports.items()}
+
+
 def _last_active(state: State, service: ServiceName) -> MemberName | None:
     entry = state.services[service]
     active = entry.routed.active if entry.routed is not None else entry.seen_active
-    return active if active and state.policy.services[service].member(active) is not None else None
+    return active if active and state.policy.services[service].anywhere(active) is not None else None
 
 
 def _spread(state: State, policy: ServicePolicy, now: Instant) -> tuple[Routing, Wishes]:
     """Active-active: every usable member is in; if too few are, doubts no longer count."""
     members = state.members(policy.name)
     lanes = {member_of(member.id): _lane(state, member, now) for member in members}
+    lanes |= _lanes_elsewhere(state, policy)
     usable = sum(lane is Lane.IN for lane in lanes.values())
     kept = NOTHING
-    if usable < policy.panic_threshold * len(members):
+    if usable < policy.panic_threshold * len(lanes):
         for member in members:
             name = member_of(member.id)
             if lanes[name] is Lane.DOWN and _is_only_doubted(member):
                 lanes[name] = Lane.IN
                 why = (
-                    f"{member.reason}; but only {usable} of {len(members)} members would be left: "
+                    f"{member.reason}; but only {usable} of {len(lanes)} members would be left: "
                     "so many at once speaks against the probe or something they share"
                 )
                 kept += withhold(member.id, "route away", "panic", why)
@@ -124,7 +140,7 @@ def _exclusive_lane(
 
 def _may_be_reached(policy: ServicePolicy, member: ComponentState) -> bool:
     """Tell whether the member may have traffic in its present role."""
-    has_hook = any(other.run.promote for other in policy.members)
+    has_hook = any(other.run.promote for other in policy.everywhere)
     return policy.mode is not Mode.ACTIVE_STANDBY or not has_hook or member.role is Role.PRIMARY
 
 

@@ -5,7 +5,7 @@ from typing import assert_never
 from holdfast.failover import candidates
 from holdfast.loop.observe_operator import best_target
 from holdfast.model import events
-from holdfast.model.duty import is_usable, member_policy, pause_of, why_not_primary
+from holdfast.model.duty import USABLE, elsewhere, is_usable, member_policy, pause_of, why_not_primary
 from holdfast.model.ids import component_id, member_of, service_of
 from holdfast.model.policy import Mode
 from holdfast.model.state import State
@@ -69,11 +69,11 @@ def _drain(state: State, command: events.DrainRequested) -> tuple[str, ...]:
     if component.drain is not None:
         return (f"{command.component} is already drained by {component.drain.by}",)
     others = [m for m in state.members(service_of(component.id)) if m.id != component.id]
-    if command.force or any(is_usable(other) and other.drain is None for other in others):
+    policy = state.policy.services[service_of(component.id)]
+    is_served_elsewhere = any(report.status in USABLE for report in elsewhere(state, policy))
+    if command.force or is_served_elsewhere or any(is_usable(o) and o.drain is None for o in others):
         return ()
-    if state.policy.services[service_of(component.id)].mode is Mode.SINGLETON and any(
-        o.drain is None for o in others
-    ):
+    if policy.mode is Mode.SINGLETON and any(o.drain is None for o in others):
         return ()
     rest = "; ".join(f"{member_of(other.id)}: {other.status}" for other in others) or "it has no other member"
     if is_usable(component):

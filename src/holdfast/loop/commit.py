@@ -17,7 +17,7 @@ from holdfast.model.decisions import (
     service_of_decision,
     subject_of,
 )
-from holdfast.model.duty import member_policy, others_holding, pause_of
+from holdfast.model.duty import entitlement_of, member_policy, others_holding, pause_of
 from holdfast.model.ids import ComponentId, ServiceName, member_of
 from holdfast.model.policy import Mode, Strategy
 from holdfast.model.standing import Role
@@ -65,6 +65,9 @@ def _is_free(state: State, decision: Decision) -> bool:
     if state.components[decision.component].flight is not None:
         return False
     if isinstance(decision, Promote) or (isinstance(decision, Start) and _is_singleton(state, decision)):
+        policy = state.policy.services.get(service_of_decision(decision))
+        if policy is not None and policy.is_leased and entitlement_of(state, policy.name) is None:
+            return False
         # Two wishes of one turn may contradict each other; here the first one is already written down.
         return not others_holding(state, decision.component)
     return True

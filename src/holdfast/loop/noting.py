@@ -2,7 +2,17 @@
 
 from holdfast.detect import health, judging
 from holdfast.failover import roles
-from holdfast.model.duty import is_unjudged, is_usable, is_wanted, pause_of, primary_of, waits_for
+from holdfast.model.duty import (
+    USABLE,
+    elsewhere,
+    entitlement_of,
+    is_unjudged,
+    is_usable,
+    is_wanted,
+    pause_of,
+    primary_of,
+    waits_for,
+)
 from holdfast.model.ids import ServiceName, component_id, member_of
 from holdfast.model.policy import FlapPolicy, Mode, RestartPolicy, ServicePolicy
 from holdfast.model.standing import Role, Status
@@ -39,6 +49,12 @@ def _note_assigned(state: State, policy: ServicePolicy) -> State:
     if policy.mode is Mode.ACTIVE_ACTIVE:
         return state
     service = state.services[policy.name]
+    if policy.is_leased and policy.mode is Mode.SINGLETON and state.entitlements is not None:
+        entitlement = entitlement_of(state, policy.name)
+        assigned = entitlement.member if entitlement is not None else None
+        return _with_epoch(
+            state, service if assigned == service.assigned else replace(service, assigned=assigned)
+        )
     if policy.mode is Mode.SINGLETON and service.assigned is not None:
         return _with_epoch(state, service)
     holder = primary_of(state, policy.name)
@@ -136,6 +152,12 @@ def _note_service(state: State, policy: ServicePolicy, now: Instant) -> tuple[St
 
 def serves(state: State, policy: ServicePolicy) -> bool:
     """Tell whether the service has at least one member that may and can serve."""
+    others = elsewhere(state, policy)
+    if any(
+        report.status in USABLE and (not policy.is_exclusive or report.role is Role.PRIMARY)
+        for report in others
+    ):
+        return True
     match policy.mode:
         case Mode.ACTIVE_ACTIVE:
             return any(is_usable(member) for member in state.members(policy.name))

@@ -25,6 +25,7 @@ class MemberReport(Value, frozen=True):
     reason: str = ""  # why the status is what it is, for people
     unfit: str = ""  # why it cannot be given the role (or be started, as a singleton) now; empty: it can
     leaving: str = ""  # why another member should have the role, if one is fit; empty: it should keep it
+    is_stable: bool = False  # up for as long as its file asks before it is trusted again
     is_clear: bool = False  # proven not to serve: nothing of it runs, or it is a standby
 
 
@@ -32,6 +33,7 @@ class HostReport(Value, frozen=True):
     """What a host says of itself. It is written on change only."""
 
     life: LifeId
+    number: int = 0  # grows with each change within a life: tells which of two is newer
     members: dict[ComponentId, MemberReport] = {}
     revision: str = ""  # of the policy that it runs
     version: str = ""  # of holdfast
@@ -74,6 +76,16 @@ class Entitlement(Value, frozen=True):
     is_ending: bool = False  # the member should stop serving in good order; then the lease is given up
 
 
+class OperatorWish(Value, frozen=True):
+    """What an operator asked of the leader: a planned move. It is deleted when it is done or given up."""
+
+    service: ServiceName
+    to: MemberName
+    by: str
+    why: str = ""
+    id: str = ""  # tells two wishes with the same words apart
+
+
 class ClusterView(Value, frozen=True):
     """What stands in the coordinator, as last seen by one host."""
 
@@ -82,17 +94,7 @@ class ClusterView(Value, frozen=True):
     leases: dict[ServiceName, Lease] = {}  # those that are held
     lease_epochs: dict[ServiceName, Epoch] = {}  # the last epoch given, held or not
     assignments: dict[ServiceName, Assignment] = {}
-    wishes: dict[str, "OperatorWish"] = {}  # by subject
-
-
-class OperatorWish(Value, frozen=True):
-    """What an operator asked of the leader: a planned move. It is deleted when it is done or given up."""
-
-    service: ServiceName
-    to: MemberName | None  # None: the best candidate
-    by: str
-    why: str = ""
-    id: str = ""  # tells two wishes with the same words apart
+    wishes: dict[ServiceName, OperatorWish] = {}
 
 
 def first_epoch_of(lease: Epoch) -> Epoch:

@@ -1,7 +1,8 @@
 """Who should run, who may serve: short questions about the state that several steps ask."""
 
-from holdfast.model.ids import ComponentId, ServiceName, member_of, service_of
-from holdfast.model.policy import MemberPolicy, Mode
+from holdfast.model.cluster import Entitlement, MemberReport
+from holdfast.model.ids import ComponentId, ServiceName, component_id, member_of, service_of
+from holdfast.model.policy import MemberPolicy, Mode, ServicePolicy
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import ComponentState, Pause, ProcessAbsent, ProcessRunning, ProcessUnknown, State
@@ -28,7 +29,27 @@ def is_wanted(state: State, component: ComponentId) -> bool:
         return False
     if service.mode is not Mode.SINGLETON:
         return True
+    if service.is_leased and state.entitlements is not None:
+        entitlement = entitlement_of(state, service.name)
+        return entitlement is not None and entitlement.member == member_of(component)
     return state.services[service.name].assigned == member_of(component)
+
+
+def entitlement_of(state: State, service: ServiceName) -> Entitlement | None:
+    """Return the lease under which a member of this host may serve; None if none may, or it is being given up."""
+    entitlement = (state.entitlements or {}).get(service)
+    return None if entitlement is None or entitlement.is_ending else entitlement
+
+
+def has_lost_lease(state: State, service: ServicePolicy) -> bool:
+    """Tell whether whatever serves here has to end at once: the service's lease may be another host's by now."""
+    return service.is_leased and state.entitlements is not None and service.name not in state.entitlements
+
+
+def elsewhere(state: State, service: ServicePolicy) -> tuple[MemberReport, ...]:
+    """Return how the service's members on other hosts are."""
+    seen = (state.elsewhere.get(component_id(service.name, member.name)) for member in service.elsewhere)
+    return tuple(report for report in seen if report is not None)
 
 
 def may_run(component: ComponentState) -> bool:

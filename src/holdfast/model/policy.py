@@ -229,6 +229,10 @@ class ServicePolicy(Value, frozen=True):
                 return member
         return None
 
+    def anywhere(self, name: MemberName) -> MemberPolicy | None:
+        """Return the member called `name` on whichever host, None if there is none."""
+        return next((member for member in self.everywhere if member.name == name), None)
+
     @property
     def everywhere(self) -> tuple[MemberPolicy, ...]:
         """Return its members on all hosts, those of this host first."""

@@ -1,7 +1,7 @@
 """Starting what should run and does not: in the order of dependencies, with back-off, inside the budget."""
 
 from holdfast.model.decisions import Start
-from holdfast.model.duty import others_holding, waits_for
+from holdfast.model.duty import entitlement_of, others_holding, waits_for
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.state import ComponentState, ProcessAbsent, State
 from holdfast.model.time import Instant, show_duration
@@ -15,6 +15,9 @@ def start_absent(
     """Return the Start of a component that is proven absent, or what holds it back."""
     if state.surveyed_at == 0:
         return NOTHING  # nobody has looked yet what runs
+    if policy.is_leased and policy.mode is Mode.SINGLETON and entitlement_of(state, policy.name) is None:
+        why = "it is not known yet which leases this host holds"  # otherwise it would not be wanted
+        return withhold(component.id, "start", "lease_unknown", why)
     if policy.mode is Mode.SINGLETON and (blocking := others_holding(state, component.id)):
         why = f"{', '.join(other.id for other in blocking)} might still run, and never two may"
         return withhold(component.id, "start", "never_two", why)

@@ -2,7 +2,9 @@
 
 from holdfast.model.decisions import Stop
 from holdfast.model.duty import (
+    elsewhere,
     has_left,
+    has_lost_lease,
     has_role,
     is_unjudged,
     is_usable,
@@ -15,7 +17,7 @@ from holdfast.model.duty import (
     why_not_primary,
 )
 from holdfast.model.ids import ComponentId, member_of, service_of
-from holdfast.model.policy import Purpose, ServicePolicy
+from holdfast.model.policy import Mode, Purpose, ServicePolicy
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Status
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
@@ -29,9 +31,7 @@ def stop_unwanted(state: State, component: ComponentState) -> Wishes:
         return wish(Stop(component.id, at_once=True, why="what its last life may have left behind is ended"))
     service = service_of(component.id)
     if not state.is_going_down:
-        is_named = member_policy(state, component.id) is not None
-        why = "another member was chosen" if is_named else "the file no longer names it"
-        return wish(Stop(component.id, at_once=bool(component.fence), why=why))
+        return wish(_stop_chosen_against(state, component))
     policy = state.policy.services.get(service)
     if policy is not None and policy.is_builtin:
         before: tuple[str, ...] = tuple(name for name in state.policy.services if name != service)
@@ -41,6 +41,20 @@ def stop_unwanted(state: State, component: ComponentState) -> Wishes:
         if any(may_run(member) for member in state.members(name)):
             return NOTHING  # its exit brings the next turn
     return wish(Stop(component.id, at_once=False, why="everything is being stopped"))
+
+
+def _stop_chosen_against(state: State, component: ComponentState) -> Stop:
+    policy = state.policy.services.get(service_of(component.id))
+    is_lost = policy is not None and has_lost_lease(state, policy) and policy.mode is Mode.SINGLETON
+    if is_lost and has_role(component):
+        why = "its lease is lost: it must not serve a moment longer"
+    elif member_policy(state, component.id) is None:
+        why = "the file no longer names it"
+    elif policy is not None and policy.is_leased:
+        why = "its lease is given up, or another host's"
+    else:
+        why = "another member was chosen"
+    return Stop(component.id, at_once=is_lost or bool(component.fence), why=why)
 
 
 def mend_running(
@@ -134,6 +148,7 @@ def _restart_by_plan(
         somebody_else = any(is_usable(other) for other in others)
     else:
         somebody_else = any(not why_not_primary(other, now, in_need=True) for other in others)
+    somebody_else |= policy.is_leased and any(not report.unfit for report in elsewhere(state, policy))
     if has_role(component) and somebody_else:
         return withhold(
             component.id, "restart", "role_first", f"{reason}; its role moves to another member first"

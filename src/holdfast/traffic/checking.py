@@ -16,7 +16,7 @@ FALL_DEFAULT = 3
 
 def question(service: ServicePolicy) -> ProbePolicy | None:
     """Return the probe whose question HAProxy asks of every member; None: it only connects."""
-    chosen = [_speaking(member) for member in service.members if member.port is not None]
+    chosen = [_speaking(member) for member in service.everywhere if member.port is not None]
     if not chosen or any(probe is None or _shape(probe) != _shape(chosen[0]) for probe in chosen):
         return None
     return chosen[0]

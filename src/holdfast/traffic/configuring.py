@@ -92,7 +92,7 @@ def named_by(word: str | None) -> MemberName | None:
 
 
 def _known(service: ServicePolicy, word: str) -> str:
-    return word if service.member(named_by(word) or "") else NOBODY
+    return word if service.anywhere(named_by(word) or "") else NOBODY
 
 
 def _settings(policy: Policy) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _backend(policy: Policy, service: ServicePolicy) -> list[str]:
     ]
     if traffic.protocol is Protocol.HTTP and traffic.retry:
         lines.append("retry-on conn-failure empty-response response-timeout")
-    members = [member for member in service.members if member.port is not None]
+    members = [member for member in service.everywhere if member.port is not None]
     lines += checking.check_lines(probe)
     lines.append(_server_defaults(policy, service, probe.fall if probe else checking.FALL_DEFAULT))
     if service.is_exclusive:

@@ -137,7 +137,7 @@ class HaproxyTraffic:
     async def _route_again(self, policy: Policy) -> Result:
         for name, routing in tuple(self._routed.items()):
             service = policy.services.get(name)
-            if service is None or not all(service.member(member) for member in routing.lanes):
+            if service is None or not all(service.anywhere(member) for member in routing.lanes):
                 del self._routed[name]  # it has to be decided anew
                 continue
             result = await self._route(policy, service, routing)

@@ -91,7 +91,7 @@ def kept_states(states: str, policy: Policy) -> str:
     same = {
         (service.name, member.name, member.host, str(member.port))
         for service in carried(policy)
-        for member in service.members
+        for member in service.everywhere
     }
     head, rows = states.splitlines()[:2], states.splitlines()[2:]
     kept = [

@@ -1,0 +1,91 @@
+"""Who should hold a service's lease: the leader's choice between members on several hosts. Pure."""
+
+from holdfast.model.cluster import MemberReport
+from holdfast.model.ids import HostName, MemberName
+from holdfast.model.standing import Status
+from holdfast.model.value import Value
+
+
+class Candidate(Value, frozen=True):
+    """A member that could hold the lease, on a host that has a session."""
+
+    member: MemberName
+    host: HostName
+    report: MemberReport
+    is_heard: bool  # the leader hears its host's beats
+    burden: int = 0  # how many leases its host holds already
+    favour: int = 0  # how many of the preferred labels its host has
+
+
+class Choice(Value, frozen=True):
+    """Who should hold the lease, and why; or why nobody new is chosen."""
+
+    member: MemberName | None
+    host: HostName | None
+    why: str
+    is_withheld: bool = False  # something speaks for a move, and there is nobody to move to
+
+
+def is_fit(candidate: Candidate) -> bool:
+    """Tell whether the member can be given the lease now."""
+    return not candidate.report.unfit
+
+
+def best(candidates: tuple[Candidate, ...]) -> Candidate | None:
+    """Return the best fit candidate; the first in the file's order among equals."""
+    fit = [candidate for candidate in candidates if is_fit(candidate)]
+    return min(fit, key=_rank, default=None)
+
+
+def _rank(candidate: Candidate) -> tuple[bool, bool, int, int]:
+    is_doubted = candidate.report.status is Status.SUSPECT
+    return (not candidate.is_heard, is_doubted, -candidate.favour, candidate.burden)
+
+
+def choose(
+    candidates: tuple[Candidate, ...],
+    holder: MemberName | None,
+    assigned: MemberName | None,
+    wish: MemberName | None,
+) -> Choice:
+    """Return who should hold the lease.
+
+    `holder` holds it now, `assigned` was chosen last, `wish` is who an operator wants. Who holds it keeps it while it
+    can serve: every move costs an outage.
+    """
+    by_name = {candidate.member: candidate for candidate in candidates}
+    others = tuple(candidate for candidate in candidates if candidate.member != holder)
+    wished = by_name.get(wish) if wish is not None else None
+    if wished is not None and wished.member != holder and is_fit(wished):
+        return Choice(wished.member, wished.host, "planned switchover")
+    current = by_name.get(holder) if holder is not None else None
+    if current is not None:
+        return _keep_or_move(current, others, by_name.get(assigned) if assigned is not None else None)
+    chosen = by_name.get(assigned) if assigned is not None else None
+    if chosen is not None and is_fit(chosen) and not chosen.report.leaving:
+        return Choice(chosen.member, chosen.host, "")
+    target = best(others)
+    if target is None:
+        why = "; ".join(f"{c.member} on {c.host}: {c.report.unfit}" for c in candidates)
+        return Choice(
+            assigned,
+            chosen.host if chosen else None,
+            why or "no host of its members is there",
+            is_withheld=True,
+        )
+    return Choice(target.member, target.host, "nobody holds it")
+
+
+def _keep_or_move(current: Candidate, others: tuple[Candidate, ...], assigned: Candidate | None) -> Choice:
+    if assigned is not None and assigned.member != current.member and is_fit(assigned):
+        return Choice(assigned.member, assigned.host, "")  # a move is under way
+    reason = current.report.leaving
+    if not reason:
+        return Choice(current.member, current.host, "it holds the lease")
+    target = best(others)
+    if target is None:
+        why = (
+            "; ".join(f"{c.member} on {c.host}: {c.report.unfit}" for c in others) or "it has no other member"
+        )
+        return Choice(current.member, current.host, f"{reason}; but {why}", is_withheld=True)
+    return Choice(target.member, target.host, f"{current.member} on {current.host}: {reason}")

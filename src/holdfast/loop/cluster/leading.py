@@ -1,0 +1,247 @@
+"""Leading: what the elected agent wants of every host. It wishes only: no wish of it can make two primaries.
+
+Exclusive services: who should hold the lease. Others: where their movable members run. A host without a session is
+gone for exclusive services at once, since its lease ends by itself; for members that merely serve beside others it
+gets some time to come back.
+"""
+
+from collections.abc import Iterator
+
+from holdfast.detect.reach import Reach
+from holdfast.failover import holders, hosting
+from holdfast.failover.holders import Candidate
+from holdfast.loop.cluster.state import ClusterState, Fencing, member_report
+from holdfast.model.cluster import Assignment, Lease
+from holdfast.model.cluster_events import Assign, BreakLease, DropWish, FenceHost, Order
+from holdfast.model.ids import HostName, MemberName, ServiceName, component_id
+from holdfast.model.policy import ServicePolicy
+from holdfast.model.time import MINUTE, Instant
+from holdfast.model.value import Value, replace
+
+
+class Led(Value, frozen=True):
+    """What one look of the leader brought."""
+
+    orders: tuple[Order, ...] = ()
+    withheld: dict[str, str] = {}
+    wakes: tuple[Instant, ...] = ()
+    moves: int = 0
+
+
+def gone_hosts(state: ClusterState, now: Instant) -> ClusterState:
+    """Return the leader's state with since when each host has no session."""
+    assert state.view is not None
+    gone = {
+        host: state.gone_since.get(host, now) for host in state.policy.hosts if host not in state.view.hosts
+    }
+    for host in gone.keys() - state.gone_since.keys():
+        state = state.noting(now, "warn", host, "gone", "its session with the coordinator is over")
+    for host in state.gone_since.keys() - gone.keys():
+        state = state.noting(now, "info", host, "back", "it has a session again")
+    fencings = {host: fencing for host, fencing in state.fencings.items() if host in gone}
+    return replace(state, gone_since=gone, fencings=fencings)
+
+
+def lead(state: ClusterState, now: Instant) -> Led:
+    """Return what the leader orders now."""
+    assert state.view is not None
+    led = Led()
+    places = _places(state)
+    for name, service in state.policy.services.items():
+        if service.is_builtin:
+            continue
+        placing, wakes = _placing(state, service, places, now, led.moves)
+        places[name] = {**_bound(service), **placing.placed}
+        one = _of_service(state, service, placing, now)
+        led = Led(
+            led.orders + one.orders,
+            {
+                **led.withheld,
+                **{f"{name}/{m}": f"not placed: {why}" for m, why in placing.unplaced.items()},
+                **one.withheld,
+            },
+            led.wakes + wakes + one.wakes,
+            led.moves + len(placing.moved),
+        )
+    return led
+
+
+# --- where ----------------------------------------------------------------------------------------------
+
+
+def _bound(service: ServicePolicy) -> dict[MemberName, HostName]:
+    return {member.name: member.on for member in service.members if member.on is not None}
+
+
+def _places(state: ClusterState) -> dict[ServiceName, dict[MemberName, HostName]]:
+    assert state.view is not None
+    found: dict[ServiceName, dict[MemberName, HostName]] = {}
+    for name, service in state.policy.services.items():
+        assignment = state.view.assignments.get(name)
+        placed = assignment.placed if assignment is not None else {}
+        movable = {m.name for m in service.members if m.on is None}
+        kept = {
+            member: host
+            for member, host in placed.items()
+            if member in movable and host in state.policy.hosts
+        }
+        found[name] = {**_bound(service), **kept}
+    return found
+
+
+def _placing(
+    state: ClusterState,
+    service: ServicePolicy,
+    places: dict[ServiceName, dict[MemberName, HostName]],
+    now: Instant,
+    moves: int,
+) -> tuple[hosting.Placing, tuple[Instant, ...]]:
+    assert state.view is not None
+    assert state.policy.cluster is not None
+    if all(member.on is not None for member in service.members):
+        return hosting.Placing({}), ()
+    waits = 0 if service.is_exclusive else service.placement.move_after
+    back_by = {host: since + waits for host, since in state.gone_since.items()}
+    missing = frozenset(host for host, by in back_by.items() if now < by)
+    used = sum(now - at < MINUTE for at in state.moved_at) + moves
+    budget = 0 if _is_mass_failure(state) else max(0, state.policy.cluster.moves_max - used)
+    # Who may come back keeps its members, but is given no new ones.
+    able = frozenset(state.view.hosts) & state.policy.hosts.keys()
+    staying = {
+        member: host
+        for member, host in places[service.name].items()
+        if host in missing and member not in _bound(service)
+    }
+    placing = hosting.place(state.policy, service, places, able | frozenset(staying.values()), budget)
+    return placing, tuple(by for by in back_by.values() if now < by)
+
+
+def _is_mass_failure(state: ClusterState) -> bool:
+    """Tell whether so many hosts are gone that it speaks against the network, or against us."""
+    return len(state.gone_since) * 2 > len(state.policy.hosts)
+
+
+# --- who ------------------------------------------------------------------------------------------------
+
+
+def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Placing, now: Instant) -> Led:
+    assert state.view is not None
+    before = state.view.assignments.get(service.name)
+    if not service.is_exclusive:
+        after = Assignment(service.name, state.leads_under, placing.placed)
+        return _assigned(before, after, placing.moved)
+    lease = state.view.leases.get(service.name)
+    if (fencing := _fencing(state, service, lease, now)) is not None:
+        return fencing
+    wish = state.view.wishes.get(service.name)
+    candidates = tuple(_candidates(state, service, placing))
+    holder = lease.member if lease is not None else None
+    if lease is not None and lease.host in state.view.hosts and all(c.member != holder for c in candidates):
+        return Led()  # its agent has not told yet how it is
+    chosen = holders.choose(
+        candidates,
+        holder,
+        before.holder if before is not None else None,
+        wish.to if wish is not None else None,
+    )
+    withheld = {service.name: chosen.why} if chosen.is_withheld else {}
+    orders: tuple[Order, ...] = ()
+    if wish is not None and (done := _wish_is_over(service, wish.to, lease, candidates)):
+        orders = (DropWish(service.name, wish.id, done),)
+    why = chosen.why or (before.why if before is not None else "")
+    after = Assignment(service.name, state.leads_under, placing.placed, chosen.member, chosen.host, why)
+    led = _assigned(before, after, placing.moved)
+    return Led(orders + led.orders, withheld)
+
+
+def _assigned(before: Assignment | None, after: Assignment, moved: tuple[str, ...]) -> Led:
+    is_same = before is not None and (before.placed, before.holder, before.host) == (
+        after.placed,
+        after.holder,
+        after.host,
+    )
+    if is_same or (before is None and not after.placed and after.holder is None):
+        return Led()
+    what = [f"{after.holder} on {after.host}"] if after.holder is not None else []
+    why = "; ".join([*what, *moved, *([after.why] if after.why else [])])
+    return Led((Assign(after, why or "its members are placed"),))
+
+
+def _candidates(state: ClusterState, service: ServicePolicy, placing: hosting.Placing) -> Iterator[Candidate]:
+    assert state.view is not None
+    for member in service.members:
+        host = member.on or placing.placed.get(member.name)
+        if host is None or host not in state.view.hosts:
+            continue
+        report = member_report(state, host, component_id(service.name, member.name))
+        if report is None:
+            continue
+        is_heard = host == state.me or state.reach.get(host) is not Reach.LOST
+        burden = sum(lease.host == host for name, lease in state.view.leases.items() if name != service.name)
+        labels = state.policy.hosts[host].labels if host in state.policy.hosts else {}
+        favour = sum(labels.get(name) == value for name, value in service.placement.prefer.items())
+        yield Candidate(member.name, host, report, is_heard, burden, favour)
+
+
+def _wish_is_over(
+    service: ServicePolicy,
+    to: MemberName,
+    lease: Lease | None,
+    candidates: tuple[Candidate, ...],
+) -> str:
+    """Return why the operator's wish is to be dropped; empty while it is being fulfilled."""
+    if lease is None:
+        return ""
+    if service.member(to) is None:
+        return f"there is no member {to}"
+    if lease.member == to:
+        return f"{to} holds the lease"
+    target = next((candidate for candidate in candidates if candidate.member == to), None)
+    if target is None or not holders.is_fit(target):
+        return f"{to} cannot take over: {target.report.unfit if target else 'its host is not there'}"
+    return ""
+
+
+# --- fencing --------------------------------------------------------------------------------------------
+
+
+def _fencing(state: ClusterState, service: ServicePolicy, lease: Lease | None, now: Instant) -> Led | None:
+    """Return the fencing that has to come before anybody else may hold the lease; None if none has to."""
+    if not service.needs_fencing:
+        return None
+    suspect = _unproven_holder(state, service, lease)
+    if suspect is None:
+        return None
+    fencing = state.fencings.get(suspect.host)
+    if fencing is not None and fencing.confirmed_at and fencing.life == suspect.life:
+        if lease is not None:
+            return Led((BreakLease(service.name, lease.epoch, f"{lease.host} is proven to be off"),))
+        return None
+    held = {service.name: f"{suspect.host} held its lease and did not give it up: it is fenced first"}
+    if fencing is not None and now < fencing.not_before:
+        return Led(withheld=held, wakes=(fencing.not_before,))
+    return Led((FenceHost(suspect.host, f"it held the lease of {service.name} and is gone"),), held)
+
+
+def _unproven_holder(state: ClusterState, service: ServicePolicy, lease: Lease | None) -> Lease | None:
+    """Return the lease of a holder that is gone and may still serve."""
+    if lease is not None:
+        return lease if lease.host in state.gone_since else None
+    last = state.last_held.get(service.name)
+    if last is None or last.was_given or last.lease.host not in state.gone_since:
+        return None
+    return last.lease
+
+
+def fenced(state: ClusterState, host: HostName, *, is_off: bool, text: str, now: Instant) -> ClusterState:
+    """Return the state after a fencing ended."""
+    last = [held.lease.life for held in state.last_held.values() if held.lease.host == host]
+    leases = state.view.leases.values() if state.view is not None else ()
+    last += [lease.life for lease in leases if lease.host == host]
+    fencing = Fencing(last[0] if last else "", now if is_off else 0, 0 if is_off else now + _FENCE_AGAIN)
+    state = replace(state, fencings={**state.fencings, host: fencing})
+    word = "fenced" if is_off else "not fenced"
+    return state.noting(now, "warn" if is_off else "error", host, word, text)
+
+
+_FENCE_AGAIN = MINUTE // 6

@@ -1,0 +1,103 @@
+"""One turn of the cluster loop: what happened goes in, orders come out.
+
+As in the loop beside it: `observe` believes, everything after it reads only the state. What follows from the state without
+an order (which leases its own loop has to know of, when the guard has to act, the next beat) is asked for separately, after
+each turn; see showing.py.
+"""
+
+from holdfast.detect import reach
+from holdfast.detect.reach import Reach
+from holdfast.loop.cluster import leading, leasing
+from holdfast.loop.cluster.observing import ANSWER_WITHIN, expired, observe
+from holdfast.loop.cluster.promising import sure_until
+from holdfast.loop.cluster.state import ClusterState, Flight
+from holdfast.model.cluster_events import ClusterEvent, FenceHost, Order, subject_of_order
+from holdfast.model.time import MINUTE, Instant
+from holdfast.model.value import replace
+
+LOOK_EVERY = 1_000_000_000
+
+
+def turn(state: ClusterState, event: ClusterEvent, now: Instant) -> tuple[ClusterState, tuple[Order, ...]]:
+    """Return the state after `event`, and what is to be ordered now."""
+    state = observe(expired(state, now), event, now)
+    state = _with_reach(state, now)
+    state = leasing.ended_by_plan(state)
+    wished, withheld, wakes = leasing.lease_orders(state, now)
+    if state.view is not None and state.leads(now):
+        state = leading.gone_hosts(state, now)
+        led = leading.lead(state, now)
+        wished += led.orders
+        withheld |= led.withheld
+        wakes += led.wakes
+        if led.moves:
+            recent = tuple(at for at in state.moved_at if now - at < MINUTE)
+            state = replace(state, moved_at=(*recent, *[now] * led.moves))
+    state = _withholding(state, withheld, now)
+    state, orders = _commit(state, wished, now)
+    wake = min((at for at in wakes if at > now), default=None)
+    return (state if wake == state.wake_at else replace(state, wake_at=wake)), orders
+
+
+def _with_reach(state: ClusterState, now: Instant) -> ClusterState:
+    assert state.policy.cluster is not None
+    every = state.policy.cluster.heartbeat
+    found = reach.reach_of(state.peers, state.others, state.me, now, every, state.late)
+    if found == state.reach:
+        return state
+    for host, how in found.items():
+        before = state.reach.get(host)
+        if how is not before and Reach.LOST in (how, before):
+            level, text = (
+                ("warn", "no beat of it comes") if how is Reach.LOST else ("info", "its beats come again")
+            )
+            state = state.noting(now, level, host, "silent" if how is Reach.LOST else "heard", text)
+    return replace(state, reach=found)
+
+
+def _withholding(state: ClusterState, withheld: dict[str, str], now: Instant) -> ClusterState:
+    if withheld == state.withheld:
+        return state
+    for subject, why in withheld.items():
+        if state.withheld.get(subject) != why:
+            state = state.noting(now, "warn", subject, "withheld", why)
+    return replace(state, withheld=withheld)
+
+
+def _commit(
+    state: ClusterState, wished: tuple[Order, ...], now: Instant
+) -> tuple[ClusterState, tuple[Order, ...]]:
+    """Number what is ordered; one order about one subject at a time."""
+    fresh: list[Order] = []
+    for order in wished:
+        subject = subject_of_order(order)
+        if subject in state.flights or now < state.not_before.get(subject, 0):
+            continue
+        numbered = replace(order, id=state.next_order)
+        deadline = now + (5 * MINUTE if isinstance(order, FenceHost) else ANSWER_WITHIN)
+        flight = Flight(numbered, deadline, state.session.number)
+        state = replace(state, next_order=state.next_order + 1, flights={**state.flights, subject: flight})
+        fresh.append(numbered)
+    return state, tuple(fresh)
+
+
+def next_wake(state: ClusterState, now: Instant) -> Instant:
+    """Return when the cluster loop has to be asked again though nothing happens: within a second in any case."""
+    early = leasing.acts_before(state)
+    wakes = [now + LOOK_EVERY, *state.not_before.values()]
+    wakes += [flight.deadline for flight in state.flights.values() if not flight.is_doubtful]
+    if state.session.until:
+        wakes.append(state.session.until)
+    for name, held in state.held.items():
+        until = sure_until(state, name, held)
+        wakes += [until - early, until]
+    wakes += [promise.until for promise in state.promises.values()]
+    if state.wake_at is not None:
+        wakes.append(state.wake_at)
+    assert state.policy.cluster is not None
+    change = reach.next_change(
+        state.peers, state.others, state.me, now, state.policy.cluster.heartbeat, state.late
+    )
+    if change is not None:
+        wakes.append(change)
+    return min((at for at in wakes if at > now), default=now + LOOK_EVERY)
