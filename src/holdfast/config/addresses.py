@@ -8,6 +8,7 @@ from holdfast.config.document import Node, Scalar, Sequence
 from holdfast.config.kinds import Kind, RefusedError, Schema, Text
 from holdfast.config.quantities import Whole
 from holdfast.config.scope import INVALID, Invalid, Scope, assignment
+from holdfast.model import blanks
 from holdfast.model.value import Value
 
 LOOPBACK = "127.0.0.1"
@@ -191,8 +192,8 @@ class Statuses(Kind, frozen=True):
 
 
 def is_host(text: str) -> bool:
-    """Tell whether `text` can be a host's name or address."""
-    return is_ip(text) or _HOST.fullmatch(text) is not None
+    """Tell whether `text` can be a host's name or address, once it is filled in."""
+    return is_ip(text) or _HOST.fullmatch(blanks.shaped(text)) is not None
 
 
 def is_ip(text: str) -> bool:
@@ -231,7 +232,7 @@ def parse_url(text: str) -> Target:
         raise RefusedError("must be a URL such as http://127.0.0.1:8080/healthz")
     if url.username is not None or url.password is not None:
         raise RefusedError("must not hold a user or password", "write an Authorization header under headers:")
-    if re.search(r"[^\x21-\x7e]", text):
+    if re.search(r"[^\x21-\x7e]", blanks.shaped(text)):
         raise RefusedError("must not hold blanks or characters outside ASCII", "write them as %20 and so on")
     if port == 0:
         raise RefusedError("must have a port from 1 to 65535")

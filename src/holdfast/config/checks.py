@@ -1,46 +1,64 @@
 """What only the whole file can show: dependencies that go in circles, two things on one port."""
 
 from collections.abc import Iterable, Iterator
-from graphlib import CycleError, TopologicalSorter
 
-from holdfast.config.addresses import Address, parse_address
+from holdfast.config.addresses import LOOPBACK, Address, parse_address
+from holdfast.config.circles import circles
 from holdfast.config.document import Mapping, Place, nearest
+from holdfast.config.hosts import candidates
 from holdfast.config.problems import did_you_mean
 from holdfast.config.scope import Scope
 from holdfast.config.services import ServiceReading
 from holdfast.model.ids import ServiceName
-from holdfast.model.policy import HaproxyPolicy, Mode, ServicePolicy
+from holdfast.model.policy import HostPolicy, Mode, Policy, ServicePolicy
 from holdfast.model.value import Value
 
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
+_ONLY_HOST = HostPolicy("", LOOPBACK)  # of a file that names no hosts
 
 
 class _Listener(Value, frozen=True):
-    """Something that will listen on a port of this host."""
+    """Something that will listen on a port of a host."""
 
     what: str
     address: Address
     place: Place
     turns: str = ""  # those with the same word never listen at the same time
+    is_movable: bool = False  # it may be placed on the host, or on another
 
 
 def check_dependencies(root: Mapping, services: dict[ServiceName, ServiceReading], scope: Scope) -> None:
     """Note dependencies on what is not there, on itself, twice, and in circles."""
+    itself = ("a service cannot depend on itself", "remove it")
     for service in services.values():
-        for index, name in enumerate(service.depends_on):
-            place = nearest(root, ("services", service.name, "depends_on", f"[{index}]"))
-            if name not in services:
-                scope.refuse_at(place, f"there is no service {name}", did_you_mean(name, services))
-            elif name == service.name:
-                scope.refuse_at(place, "a service cannot depend on itself", "remove it")
-            elif name in service.depends_on[:index]:
-                scope.refuse_at(place, f"{name} is there twice", "remove one of them")
-    for cycle in _cycles(services):
-        place = nearest(root, ("services", cycle[0], "depends_on"))
-        circle = " -> ".join((*cycle, cycle[0]))
+        path = ("services", service.name, "depends_on")
+        check_names(root, path, service.depends_on, services, scope, itself=itself)
+    for circle in circles({name: service.depends_on for name, service in services.items()}):
+        place = nearest(root, ("services", circle[0], "depends_on"))
+        way = " -> ".join((*circle, circle[0]))
         scope.refuse_at(
-            place, f"goes in a circle: {circle}", "none of them could ever start; remove one dependency"
+            place, f"goes in a circle: {way}", "none of them could ever start; remove one dependency"
         )
+
+
+def check_names(
+    root: Mapping,
+    path: tuple[str, ...],
+    names: tuple[ServiceName, ...],
+    services: Iterable[ServiceName],
+    scope: Scope,
+    *,
+    itself: tuple[str, str],
+) -> None:
+    """Note services in the list at `path` that are not there, are the list's own (what `itself` says), or there twice."""
+    for index, name in enumerate(names):
+        place = nearest(root, (*path, f"[{index}]"))
+        if name not in services:
+            scope.refuse_at(place, f"there is no service {name}", did_you_mean(name, services))
+        elif name == path[1]:
+            scope.refuse_at(place, *itself)
+        elif name in names[:index]:
+            scope.refuse_at(place, f"{name} is there twice", "remove one of them")
 
 
 def in_start_order(services: Iterable[ServicePolicy]) -> dict[ServiceName, ServicePolicy]:
@@ -53,42 +71,52 @@ def in_start_order(services: Iterable[ServicePolicy]) -> dict[ServiceName, Servi
     return ordered
 
 
-def check_ports(
-    root: Mapping, services: Iterable[ServicePolicy], haproxy: HaproxyPolicy | None, scope: Scope
-) -> None:
+def check_ports(root: Mapping, policy: Policy, scope: Scope) -> None:
     """Note every two things that would listen on one port of one host."""
-    seen: dict[int, list[_Listener]] = {}
-    for listener in _listeners(root, services, haproxy):
-        others = seen.setdefault(listener.address.port, [])
-        first = next((other for other in others if _clash(listener, other)), None)
-        if first is not None:
-            message = f"{listener.what} and {first.what} (line {first.place.line}) both listen on {listener.address}"
-            hint = (
-                "for one port after the other write port: 8081+ on the service"
-                if " of " in listener.what
-                else ""
-            )
-            scope.refuse_at(listener.place, message, hint or "give one of them another port")
-        others.append(listener)
+    told: set[tuple[str, str]] = set()
+    for host in policy.hosts.values() or (_ONLY_HOST,):
+        seen: dict[int, list[_Listener]] = {}
+        for listener in _listeners(root, policy, host):
+            others = seen.setdefault(listener.address.port, [])
+            first = next((other for other in others if _clash(listener, other)), None)
+            if first is not None and (first.what, listener.what) not in told:
+                told.add((first.what, listener.what))
+                _refuse_port(listener, first, host, scope)
+            others.append(listener)
 
 
-def _listeners(
-    root: Mapping, services: Iterable[ServicePolicy], haproxy: HaproxyPolicy | None
-) -> Iterator[_Listener]:
-    for service in services:
+def _refuse_port(listener: _Listener, first: _Listener, host: HostPolicy, scope: Scope) -> None:
+    line = f" (line {first.place.line})"
+    if listener.is_movable or first.is_movable:
+        both = f"would both listen on {listener.address} if the leader placed them on {host.name}"
+    else:
+        both = f"both listen on {listener.address}"
+    is_member = " of " in listener.what
+    hint = "for one port after the other write port: 8081+ on the service" if is_member else ""
+    message = f"{listener.what} and {first.what}{line} {both}"
+    scope.refuse_at(listener.place, message, hint or "give one of them another port")
+
+
+def _listeners(root: Mapping, policy: Policy, host: HostPolicy) -> Iterator[_Listener]:
+    """Return what listens on the host, or may be placed there."""
+    if policy.cluster is not None:
+        address = Address(host.address, policy.cluster.port)
+        yield _Listener("the agent", address, nearest(root, ("cluster", "port")))
+    for service in policy.services.values():
         at = ("services", service.name)
         if service.traffic:
             address = Address(service.traffic.listen_host, service.traffic.listen_port)
             yield _Listener(f"traffic of {service.name}", address, nearest(root, (*at, "traffic", "listen")))
         turns = service.name if service.mode is Mode.SINGLETON else ""
         for member in service.members:
-            if member.port is None:
+            if member.port is None or not candidates((host,), member.on, service.placement):
                 continue
             place = nearest(root, (*at, "members", member.name, "port"))
-            what = f"member {member.name} of {service.name}"
-            yield _Listener(what, Address(member.host, member.port), place, turns)
-    if haproxy is not None and haproxy.stats_listen:
-        address = parse_address(haproxy.stats_listen)
+            address = Address(member.host or host.address, member.port)
+            is_movable = member.on is None and host is not _ONLY_HOST
+            yield _Listener(f"member {member.name} of {service.name}", address, place, turns, is_movable)
+    if policy.haproxy.stats_listen:
+        address = parse_address(policy.haproxy.stats_listen)
         yield _Listener("the page of haproxy", address, nearest(root, ("haproxy", "stats")))
 
 
@@ -101,23 +129,3 @@ def _clash(one: _Listener, other: _Listener) -> bool:
 
 def _plain(host: str) -> str:
     return "127.0.0.1" if host == "localhost" else host
-
-
-def _cycles(services: dict[ServiceName, ServiceReading]) -> Iterator[tuple[ServiceName, ...]]:
-    """Find circles, each once; take one of its dependencies away and look again for the next."""
-    graph = {
-        name: [other for other in service.depends_on if other in services and other != name]
-        for name, service in services.items()
-    }
-    while True:
-        try:
-            TopologicalSorter(graph).prepare()
-        except CycleError as error:
-            # graphlib lists a circle from dependency to dependent, its first name again at the end.
-            circle = tuple(reversed(error.args[1][1:]))
-            start = min(range(len(circle)), key=lambda i: list(services).index(circle[i]))
-            circle = circle[start:] + circle[:start]
-            yield circle
-            graph[circle[0]].remove(circle[1 % len(circle)])
-        else:
-            return

@@ -33,8 +33,6 @@ class Command(Kind, frozen=True):
                 return scope.refuse(node, f"must be {self.words}", quoting_hint(node))
         if words is INVALID:
             return INVALID
-        if any("\0" in word for word in words):
-            return scope.refuse(node, "holds a NUL character, which no program can be given")
         if not words or not words[0]:
             return scope.refuse(node, "names no program", "the first word is the program")
         try:
@@ -148,8 +146,6 @@ def resolve(path: str, folder: Path, *, keep_bare: bool) -> str:
     """Return the absolute path; a bare word stays as it is if `keep_bare`, to be found on the PATH."""
     if not path:
         raise RefusedError("must not be empty")
-    if "\0" in path:
-        raise RefusedError("holds a NUL character, which no path can have")
     if path.startswith("~"):
         raise RefusedError("~ is known to shells only", "write the whole path")
     if keep_bare and "/" not in path:

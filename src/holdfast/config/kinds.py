@@ -11,6 +11,7 @@ from typing import Any
 from holdfast.config.document import Mapping, Node, Scalar, Sequence
 from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.scope import INVALID, Scope, assignment
+from holdfast.model import blanks
 from holdfast.model.value import Value
 
 Schema = dict[str, Any]
@@ -87,8 +88,6 @@ class Text(Kind, frozen=True):
         """Return the text."""
         if scalar.tag != "str":
             raise RefusedError(f"must be {self.words}", "put it in quotes")
-        if "\0" in scalar.text:
-            raise RefusedError("holds a NUL character, which no program can be given")
         if self.pattern and not re.fullmatch(self.pattern, scalar.text):
             raise RefusedError(f"must be {self.words}")
         return scalar.text
@@ -115,9 +114,7 @@ class Plain(Kind, frozen=True):
 
     def parse(self, scalar: Scalar) -> str:
         """Return the source text."""
-        if "\0" in scalar.text:
-            raise RefusedError("holds a NUL character, which no program can be given")
-        if self.is_one_line and not scalar.text.isprintable():
+        if self.is_one_line and not blanks.shaped(scalar.text).isprintable():
             raise RefusedError("must be one line of printable characters")
         return scalar.text
 

@@ -9,11 +9,13 @@ import msgspec
 from holdfast.config.accounts import Accounts
 from holdfast.config.checks import check_dependencies, check_ports, in_start_order
 from holdfast.config.document import BYTES_MAX, Mapping, Node, UnreadableError, parse, position
+from holdfast.config.hosts import read_hosts
 from holdfast.config.keys import Reading, key_place, read_table
 from holdfast.config.kinds import NAME_PATTERN, name_kind
 from holdfast.config.problems import ConfigError, Problem, quote
 from holdfast.config.scope import INVALID, Scope
-from holdfast.config.services import ServiceReading, read_service
+from holdfast.config.services import Ground, ServiceReading, read_service
+from holdfast.config.several_hosts import check_fences, check_listens, check_pairing, check_placements
 from holdfast.config.tables import ROOT, SERVICE
 from holdfast.model.ids import ServiceName
 from holdfast.model.policy import Policy
@@ -66,25 +68,37 @@ def _read_policy(root: Node, scope: Scope) -> Policy | None:
     reading = read_table(ROOT, root, scope)
     if reading is INVALID or not isinstance(root, Mapping):
         return None
-    services = _read_services(reading, scope)
+    check_pairing(reading, scope)
+    hosts = read_hosts(reading.values["hosts"], scope) if "hosts" in reading.values else None
+    services = _read_services(reading, scope, Ground(reading.values.get("system", "system"), hosts))
     check_dependencies(root, services, scope)
+    check_placements(root, services, hosts, scope)
+    check_fences(root, services.values(), hosts, scope)
     usable = [service.policy for service in services.values() if service.policy]
-    check_ports(root, usable, reading.get("haproxy"), scope)
+    draft = Policy(
+        system="",
+        services={service.name: service for service in usable},
+        haproxy=reading.get("haproxy"),
+        cluster=reading.values.get("cluster"),
+        hosts={name: host for name, host in (hosts or {}).items() if host is not None},
+    )
+    if hosts is None or draft.hosts:
+        check_ports(root, draft, scope)
+    check_listens(root, draft, scope)
     if scope.problems:
         return None
-    fields = reading.fields("system", "threshold", "haproxy", "control")
-    policy = Policy(**fields, services=in_start_order(usable))
+    fields = reading.fields("system", "threshold", "control")
+    policy = replace(draft, **fields, services=in_start_order(usable))
     return replace(policy, revision=revision_of(policy))
 
 
-def _read_services(reading: Reading, scope: Scope) -> dict[ServiceName, ServiceReading]:
+def _read_services(reading: Reading, scope: Scope, ground: Ground) -> dict[ServiceName, ServiceReading]:
     node: Node | None = reading.values.get("services")
     if node is None:
         return {}
     if not isinstance(node, Mapping) or not node.entries:
         scope.refuse(node, "must be services by name", SERVICE.example)
         return {}
-    system = reading.values.get("system", "system")
     services = {}
     for name, entry in node.entries.items():
         if not re.fullmatch(NAME_PATTERN, name):
@@ -93,7 +107,7 @@ def _read_services(reading: Reading, scope: Scope) -> dict[ServiceName, ServiceR
             scope.refuse_at(
                 key_place(node, name), "is the name of holdfast's own balancer", "choose another name"
             )
-        services[name] = read_service(name, entry, scope, system)
+        services[name] = read_service(name, entry, scope, ground)
     return services
 
 

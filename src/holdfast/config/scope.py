@@ -20,7 +20,7 @@ INVALID: Final = _Invalid.INVALID  # stands for a value that was refused; its pr
 Invalid: TypeAlias = _Invalid
 
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_SECRET_KEYS = frozenset({"env", "headers"})  # what stands below them is never shown
+_SECRET_KEYS = frozenset({"env", "headers", "options"})  # what stands below them is never shown
 
 
 class Scope(Value, frozen=True):
@@ -46,6 +46,8 @@ class Scope(Value, frozen=True):
     def fill(self, scalar: Scalar, text: str | None = None) -> str | Invalid:
         """Return the scalar's text, or a part of it, with its {variables} filled in."""
         text = scalar.text if text is None else text
+        if "\0" in text:  # nobody but ourselves writes it: see model/blanks.py
+            return self.refuse(scalar, "holds a NUL character, which no program can be given")
         if self.variables is None:
             return text
         variables = self.variables

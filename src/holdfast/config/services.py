@@ -3,28 +3,44 @@
 import re
 from typing import Any
 
-from holdfast.config.addresses import CountingPort
+from holdfast.config.addresses import LOOPBACK, CountingPort
 from holdfast.config.document import Mapping, Node, Place, Scalar, Sequence
+from holdfast.config.hosts import Hosts, address_of
 from holdfast.config.keys import Reading, key_place, read_table
 from holdfast.config.kinds import NAME_PATTERN, RefusedError, name_kind
 from holdfast.config.probes import PROBES
-from holdfast.config.problems import quote
+from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.quantities import Whole
 from holdfast.config.scope import INVALID, Scope
 from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, Run, as_section
-from holdfast.model.ids import MemberName, ServiceName
-from holdfast.model.policy import MemberPolicy, Mode, ServicePolicy
+from holdfast.model import blanks
+from holdfast.model.ids import HostName, MemberName, ServiceName
+from holdfast.model.policy import MemberPolicy, Mode, PlacementPolicy, ServicePolicy
 from holdfast.model.value import Value, replace
 
 _FIRST_PORT_TOO_HIGH = "counts up past 65535"
+_ADD_HOSTS = "add hosts and cluster, or remove it"
+
+
+_HOSTS_KEYS = ("placement", "on_coordinator_loss", "needs_fencing")
+
+
+class Ground(Value, frozen=True):
+    """What services stand on: the system, and the hosts if there are several."""
+
+    system: str
+    hosts: Hosts | None  # None: one host
 
 
 class ServiceReading(Value, frozen=True):
-    """What was read of one service. Dependencies are checked even where the rest could not be used."""
+    """What was read of one service. What other services and hosts have to fit is there even if the rest is unusable."""
 
     name: ServiceName
-    depends_on: tuple[ServiceName, ...]
-    policy: ServicePolicy | None  # None: it has problems, and they have been noted
+    policy: ServicePolicy | None = None  # None: it has problems, and they have been noted
+    depends_on: tuple[ServiceName, ...] = ()
+    placement: PlacementPolicy | None = None  # None: not written
+    needs_fencing: bool = False
+    bound: tuple[HostName | None, ...] = ()  # by member
 
 
 class _Draft(Value, frozen=True):
@@ -33,26 +49,33 @@ class _Draft(Value, frozen=True):
     name: MemberName
     settings: Reading
     port: int | None
+    on: HostName | None
 
 
-def read_service(name: ServiceName, node: Node, scope: Scope, system: str) -> ServiceReading:
+def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) -> ServiceReading:
     """Read one service; note every problem in it."""
     before = len(scope.problems)
     reading = read_table(SERVICE, node, scope)
     if reading is INVALID:
-        return ServiceReading(name, (), None)
-    drafts = _drafts(name, reading, scope)
+        return ServiceReading(name)
+    drafts = _drafts(name, reading, scope, ground)
     mode = _mode(reading, drafts, scope)
-    members = tuple(_member(name, reading, draft, scope, system) for draft in drafts)
+    members = tuple(_member(name, reading, draft, scope, ground) for draft in drafts)
     _check_traffic_has_ports(reading, drafts, scope)
-    depends_on: tuple[ServiceName, ...] = reading.values.get("depends_on", ())
-    if len(scope.problems) > before:
-        return ServiceReading(name, depends_on, None)
-    fields = reading.fields(
-        "depends_on", "restart", "flapping", "traffic", "threshold", "weight", "failback", "panic_threshold"
+    _check_fits_hosts(reading, mode, drafts, scope, ground)
+    found = ServiceReading(
+        name,
+        depends_on=reading.values.get("depends_on", ()),
+        placement=reading.values.get("placement"),
+        needs_fencing=reading.values.get("needs_fencing", False),
+        bound=tuple(draft.on for draft in drafts),
     )
+    if len(scope.problems) > before:
+        return found
+    own = ("mode", "members", "host", "port", "run", "probes")  # read above
+    fields = reading.fields(*(key.name for key in SERVICE.keys if key.name not in own))
     built = tuple(member for member in members if member is not None)
-    return ServiceReading(name, depends_on, ServicePolicy(name=name, mode=mode, members=built, **fields))
+    return replace(found, policy=ServicePolicy(name=name, mode=mode, members=built, **fields))
 
 
 def _mode(reading: Reading, drafts: tuple[_Draft, ...], scope: Scope) -> Mode:
@@ -73,10 +96,27 @@ def _check_traffic_has_ports(reading: Reading, drafts: tuple[_Draft, ...], scope
         scope.refuse_at(reading.key_places["traffic"], f"needs a port for {', '.join(without)}", hint)
 
 
+def _check_fits_hosts(
+    reading: Reading, mode: Mode, drafts: tuple[_Draft, ...], scope: Scope, ground: Ground
+) -> None:
+    """Note keys about several hosts where there is one, or where nothing is left for them to say."""
+    written = [name for name in _HOSTS_KEYS if name in reading.key_places]
+    for name in written:
+        place = reading.key_places[name]
+        if ground.hosts is None:
+            scope.refuse_at(place, "needs several hosts, and the file is for one", _ADD_HOSTS)
+        elif name == "placement" and all(draft.on for draft in drafts):
+            message = "has nothing to place: all members are bound to a host"
+            scope.refuse_at(place, message, "remove it, or the key on of members that may move")
+        elif name != "placement" and mode is Mode.ACTIVE_ACTIVE:
+            message = "goes with active-standby and singleton: in active-active nobody has to take over"
+            scope.refuse_at(place, message, "remove it")
+
+
 # --- members ------------------------------------------------------------------------------------------
 
 
-def _drafts(service: ServiceName, reading: Reading, scope: Scope) -> tuple[_Draft, ...]:
+def _drafts(service: ServiceName, reading: Reading, scope: Scope, ground: Ground) -> tuple[_Draft, ...]:
     """Return the members; one stand-in where they cannot be read, so that the rest is looked at all the same."""
     named = _named_members(service, reading, scope)
     counting: CountingPort | None = reading.values.get("port")
@@ -89,8 +129,21 @@ def _drafts(service: ServiceName, reading: Reading, scope: Scope) -> tuple[_Draf
         if port is not None and port > 65535:
             scope.refuse_at(reading.key_places["port"], f"{_FIRST_PORT_TOO_HIGH} for member {name}")
             port = None
-        drafts.append(_Draft(name, settings, port))
+        drafts.append(_Draft(name, settings, port, _host_of(settings, scope, ground)))
     return tuple(drafts)
+
+
+def _host_of(settings: Reading, scope: Scope, ground: Ground) -> HostName | None:
+    """Return the host that the member is bound to, None if there is none; note one that is not there."""
+    name: HostName | None = settings.values.get("on")
+    if name is None:
+        return None
+    if ground.hosts is None:
+        scope.refuse_at(settings.key_places["on"], "needs several hosts, and the file is for one", _ADD_HOSTS)
+    elif ground.hosts and name not in ground.hosts:
+        hint = did_you_mean(name, ground.hosts)
+        scope.refuse_at(settings.key_places["on"], "there is no such host", hint, seen=quote(name))
+    return name
 
 
 def _named_members(service: ServiceName, reading: Reading, scope: Scope) -> list[tuple[MemberName, Node]]:
@@ -137,11 +190,11 @@ def _listed(items: tuple[Node, ...], scope: Scope) -> list[tuple[MemberName, Nod
 
 
 def _member(
-    service: ServiceName, reading: Reading, draft: _Draft, scope: Scope, system: str
+    service: ServiceName, reading: Reading, draft: _Draft, scope: Scope, ground: Ground
 ) -> MemberPolicy | None:
     settings = draft.settings
-    host = settings.values.get("host", reading.get("host"))
-    variables = {"host": host, "member": draft.name, "service": service, "system": system}
+    host, variables = _whereabouts(settings.values.get("host", reading.values.get("host")), draft.on, ground)
+    variables |= {"member": draft.name, "service": service, "system": ground.system}
     if draft.port is not None or "port" in reading.invalid | settings.invalid:
         variables["port"] = str(draft.port or 1)  # a refused port is one problem, not one for each use
     inner = replace(scope, variables=variables | settings.values.get("vars", {}))
@@ -156,7 +209,17 @@ def _member(
     if run is INVALID or probes is INVALID:
         return None
     fields = settings.fields("weight", "traffic_weight")
-    return MemberPolicy(draft.name, run, tuple(probes.values()), host, draft.port, **fields)
+    return MemberPolicy(draft.name, run, tuple(probes.values()), host, draft.port, on=draft.on, **fields)
+
+
+def _whereabouts(written: str | None, on: HostName | None, ground: Ground) -> tuple[str, dict[str, str]]:
+    """Return where the member's port is reached, empty until it is placed, and what its templates may say of that."""
+    if ground.hosts is None:
+        return written or LOOPBACK, {"host": written or LOOPBACK}
+    if on is None:
+        return written or "", {"host": written or blanks.HOST, "address": blanks.ADDRESS, "on": blanks.ON}
+    address = address_of(ground.hosts, on)
+    return written or address, {"host": written or address, "address": address, "on": on}
 
 
 def _part(reading: Reading, name: str, *, long: bool = False) -> Node | None:

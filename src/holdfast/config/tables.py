@@ -4,9 +4,11 @@ A new key is one line here and a field in the model: reading, JSON Schema and re
 """
 
 from holdfast.config.addresses import PORT, Address, Host, HostPort, PortFrom
+from holdfast.config.cluster import CLUSTER, Cluster
 from holdfast.config.commands import AccountName, Command, FilePath
 from holdfast.config.document import Mapping, Node, Scalar
 from holdfast.config.environment import ENVIRONMENT
+from holdfast.config.hosts import HOSTS, PLACEMENT
 from holdfast.config.keys import Key, Later, Part, Reading, Section, Table
 from holdfast.config.kinds import Choice, Flag, Kind, ListOf, MapOf, Plain, Schema, Signal, Text, name_kind
 from holdfast.config.probes import PROBES
@@ -15,7 +17,7 @@ from holdfast.config.scope import INVALID, Invalid, Scope
 from holdfast.model import policy as model
 from holdfast.model.time import HOUR, MILLISECOND, MINUTE, SECOND
 
-BUILTIN_VARIABLES = ("host", "member", "port", "service", "system")
+BUILTIN_VARIABLES = ("address", "host", "member", "on", "port", "service", "system")
 MEMBERS_MAX = 100
 
 _SHARE = Number(0, 1)
@@ -99,7 +101,13 @@ MEMBER = Table(
     "probe replaces the one of its name, and `NAME: null` takes a probe away.",
     model.MemberPolicy,
     (
-        Key("host", Host(), "where its port is reached"),
+        Key(
+            "on",
+            name_kind(),
+            "several hosts: it runs on this host and on no other",
+            default="the leader places it",
+        ),
+        Key("host", Host(), "where its port is reached", default="`127.0.0.1`, or the address of its host"),
         Key("port", PORT, "the port where it serves", default="the service's"),
         Key("weight", _WEIGHT, "weight of its health in its service's"),
         Key("traffic_weight", Whole(1, 256), "its share of the traffic, beside the others' shares"),
@@ -220,7 +228,12 @@ SERVICE = Table(
             "names with settings (`web-1: { port: 8081 }`), a list of names, or how many: 2 gives NAME-1 and NAME-2",
             default="1",
         ),
-        Key("host", Host(), "where the members' ports are reached", model=model.MemberPolicy),
+        Key(
+            "host",
+            Host(),
+            "where the members' ports are reached",
+            default="`127.0.0.1`, or the addresses of their hosts",
+        ),
         Key("port", PortFrom(), "the members' port; `8081+` counts up from member to member", default="none"),
         Key("run", Later(Run(RUN)), "how to run a member; required unless each member has its own"),
         Key("probes", Later(PROBES), "what to ask each member, by a name for each probe", default="none"),
@@ -235,6 +248,23 @@ SERVICE = Table(
             "panic_threshold",
             _SHARE,
             "share of usable members under which failed probes take no more traffic away",
+        ),
+        Key(
+            "placement",
+            Section(PLACEMENT),
+            "several hosts: where its members may run",
+            default="anywhere, spread over the hosts",
+        ),
+        Key(
+            "on_coordinator_loss",
+            Choice(model.CoordinatorLoss),
+            "several hosts, while the coordinator cannot be reached. stop: the primary stops before its lease can end. "
+            "hold: it goes on as long as all other hosts promise, directly, not to take over",
+        ),
+        Key(
+            "needs_fencing",
+            Flag(),
+            "several hosts: take over only once the lost primary's host is fenced; each host needs a fence",
         ),
     ),
     example="write, for example, web: { run: [my-server] }",
@@ -287,6 +317,8 @@ ROOT = Table(
         ),
         Key("haproxy", Section(HAPROXY), "the HAProxy that carries the traffic"),
         Key("control", Section(CONTROL), "who may give the agent commands"),
+        Key("cluster", Cluster(CLUSTER), "several hosts: how they hold together", default="one host"),
+        Key("hosts", Later(HOSTS), "several hosts: their names and addresses", default="one host"),
     ),
     example="begin with system: NAME and services:",
     has_extensions=True,
