@@ -52,7 +52,7 @@ def arrived(arrivals: Arrivals, at: Instant) -> Arrivals:
     intervals = arrivals.count  # including the one that ends here
     if not intervals:
         return replace(arrivals, at=at, count=1, excused=0)
-    silence = min(at - arrivals.at - arrivals.excused, patience(arrivals, PHI_FAILURE))
+    silence = max(0, min(at - arrivals.at - arrivals.excused, patience(arrivals, PHI_FAILURE)))
     short = _slid(arrivals.short, silence, min(intervals, SHORT_BEATS))
     long = _slid(arrivals.long, silence, min(intervals, LONG_BEATS))
     expected = max(short.mean, long.mean)

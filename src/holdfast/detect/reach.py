@@ -102,7 +102,7 @@ def _probation(peer: Peer, now: Instant) -> int:
 def excuse(peers: Mapping[HostName, Peer], late: Duration, now: Instant) -> dict[HostName, Peer]:
     """Return the peers after our own loop came `late` to its tick at `now`: none of them is to blame for that silence.
 
-    First hear what the socket holds: beats that came while we stood still show when they came.
+    Excuse first, then hear what came meanwhile, then judge: else the first beat after it looks like a recovery.
     """
     return {
         host: replace(peer, arrivals=excused(peer.arrivals, late, now)) if peer.life else peer
