@@ -88,7 +88,9 @@ class Beating:
         self._addresses.set(others)
 
     async def close(self) -> None:
-        """Hear and say nothing more."""
+        """Hear and say nothing more. May be called again."""
+        if self._ear.socket.fileno() < 0:
+            return
         asyncio.get_running_loop().remove_reader(self._ear.socket)
         await self._addresses.close()
         self._ear.close()

@@ -70,13 +70,15 @@ class Ear:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
 
     def _came_at(self, ancillary: list[tuple[int, int, bytes]]) -> Instant:
+        wall = time.clock_gettime_ns(
+            time.CLOCK_REALTIME
+        )  # first: what passes between the two is to our patience
         read_at = now()
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(content) == _TIMESPEC.size:
                 seconds, nanoseconds = _TIMESPEC.unpack(content)
-                came_at: int = seconds * 1_000_000_000 + nanoseconds  # by the wall clock
-                age = time.clock_gettime_ns(time.CLOCK_REALTIME) - came_at
-                return max(self._empty_at, min(read_at, read_at - age))
+                came_at: int = read_at - wall + seconds * 1_000_000_000 + nanoseconds
+                return max(self._empty_at, min(read_at, came_at))
         return read_at
 
 

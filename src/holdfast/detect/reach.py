@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 
-from holdfast.detect.arrivals import Arrivals, arrived, excused, overdue_at, patience
+from holdfast.detect.arrivals import DEVIATION_MIN, Arrivals, arrived, excused, overdue_at, patience
 from holdfast.model.beats import Beat, Heard
 from holdfast.model.cluster import HostReport
 from holdfast.model.ids import Epoch, HostName, LifeId, ServiceName
@@ -233,4 +233,4 @@ class _View:
 @lru_cache(maxsize=16)
 def _steady(beat_every: Duration) -> Arrivals:
     """Return what is expected of a host that keeps its pace exactly: nobody is given less patience than that."""
-    return arrived(arrived(Arrivals(), 0), beat_every)
+    return Arrivals(expected=beat_every, deviation=max(beat_every, DEVIATION_MIN))
