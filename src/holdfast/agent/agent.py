@@ -21,6 +21,8 @@ from holdfast.agent.answering import Answering
 from holdfast.agent.asking import Asking
 from holdfast.agent.carrying_out import CarryingOut
 from holdfast.agent.changes import Changes
+from holdfast.agent.cluster.clustering import Clustering, Joints, Place
+from holdfast.agent.cluster.host import Host
 from holdfast.agent.control import Control
 from holdfast.agent.directory import StateDirectory
 from holdfast.agent.epochs import EpochBook
@@ -33,11 +35,12 @@ from holdfast.agent.reloading import Reloading
 from holdfast.agent.surveying import Surveying
 from holdfast.agent.telling import lines_of
 from holdfast.agent.turning import TICK_EVERY, Turned, Turning
+from holdfast.components.guarding import facts_of
 from holdfast.components.local import LocalProcesses
 from holdfast.journal import SqliteJournal
 from holdfast.loop.reviving import is_emptied
 from holdfast.model.events import AgentStarted, Ending, Probed
-from holdfast.model.ids import ComponentId, Incarnation
+from holdfast.model.ids import ComponentId, HostName, Incarnation
 from holdfast.model.observation import Observation
 from holdfast.model.policy import Policy
 from holdfast.model.time import SECOND
@@ -54,7 +57,14 @@ class Agent:
     """One agent on one state directory. Made on the event loop, run once."""
 
     def __init__(
-        self, file: Path, directory: StateDirectory, policy: Policy, log: Log, notifier: Notifier
+        self,
+        file: Path,
+        directory: StateDirectory,
+        policy: Policy,
+        log: Log,
+        notifier: Notifier,
+        *,
+        host: Host | None = None,
     ) -> None:
         self._file = file
         self._directory = directory
@@ -89,6 +99,7 @@ class Agent:
         self._reloading = Reloading(
             file, path, self._turning, self._traffic, say=self._say, notifier=notifier
         )
+        self._clustering = self._joined(host) if host is not None else None
         history = JournalHistory(path / JOURNAL, self._journal.flush)
         answering = Answering(self._turning, self._changes, history, self.status, self._reloading.reload)
         self._control = Control(answering, lambda: self._turning.state.policy.control.group, self._say)
@@ -127,11 +138,12 @@ class Agent:
         self._probing.watch(self._on_observation)
         salt, floors = secrets.randbits(32), self._epochs.floors()
         turning.turn(AgentStarted(self._boot, __version__, clock.wall_offset(), salt, floors))
-        result = await self._reloading.put_in_force(self._policy)
+        policy = self._reloading.part_of(self._policy)
+        result = await self._reloading.put_in_force(policy)
         if result.ending is not Ending.DONE:
             # Better to look after everything but the balancer than after nothing.
             self._trouble_with_balancer(result.error)
-            self._reloading.tell_core(self._policy)
+            self._reloading.tell_core(policy)
             self._keep(self._keep_configuring(), "configuring")
         self._keep(turning.run(), "turning")
         await self._control.open(self._directory.socket)
@@ -141,6 +153,10 @@ class Agent:
         await self._surveying.survey()
         if self._has_balancer():
             await self._surveying.look()
+        if self._clustering is not None:
+            await self._clustering.open()
+            for name, work in self._clustering.works():
+                self._keep(work, name)
         self._keep(self._surveying.keep_surveying(), "surveying")
         self._keep(self._surveying.keep_looking(self._has_balancer), "looking")
         # What was made until now lives as long as the agent: the collector need not go through it again.
@@ -159,15 +175,38 @@ class Agent:
         self._say(Line(Level.INFO, "agent", "leaving", text))
         await self._control.close()
         await self._carrying_out.close(_LEAVE_WITHIN_S)
+        if self._clustering is not None:
+            await self._clustering.leave(is_down=is_down)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if not is_down:
             await self._traffic.release()
+        if self._clustering is not None:
+            await self._clustering.close()
         await self._probing.close()
         await self._traffic.close()
         await self._components.close()
         await asyncio.to_thread(self._journal.close)
+
+    def _joined(self, host: Host) -> Clustering:
+        """Make this agent one of several: it puts its own part of the file in force, and asks before a member serves."""
+        path, reloading = self._directory.path, self._reloading
+        joints = Joints(
+            facts=lambda component: facts_of(path, component),
+            fence=self._fence,
+            put_in_force=reloading.put_part_in_force,
+            take_over=reloading.take_over,
+        )
+        place = Place(self._policy, host.name, host.secret, path, self._file.parent)
+        clustering = Clustering(place, self._turning, joints, self._say)
+        self._carrying_out.permits = clustering.arming
+        reloading.part_of = clustering.localizing.part_of
+        reloading.when_whole = clustering.give
+        return clustering
+
+    async def _fence(self, host: HostName) -> tuple[Ending, str]:
+        return Ending.FAILED, f"no fence device is configured for {host}"
 
     def _follow(self) -> None:
         turning = self._turning

@@ -10,7 +10,7 @@ that one is cancelled and waited for, so that two calls about one component neve
 import asyncio
 import traceback
 from collections.abc import Callable
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from holdfast.agent.epochs import EpochBook
 from holdfast.agent.log import Level, Line
@@ -27,6 +27,17 @@ from holdfast.ports.traffic import Traffic
 # The core gives a start up after `commit.LATE_BY`; one that is slower must not run its program after all.
 START_WITHIN = LATE_BY - SECOND
 
+
+class Permits(Protocol):
+    """Who has to allow that a member serves under a lease, last thing before it begins to."""
+
+    async def permit(self, component: ComponentId, epoch: Epoch) -> tuple[str, Instant]:
+        """Return why it must not; or nothing, and until when it may begin."""
+
+    async def began(self, component: ComponentId) -> None:
+        """Learn that it runs."""
+
+
 Say = Callable[[Line], None]
 Put = Callable[[Event], None]
 
@@ -37,6 +48,7 @@ class CarryingOut:
     def __init__(
         self, components: Components, traffic: Traffic, epochs: EpochBook, put: Put, say: Say
     ) -> None:
+        self.permits: Permits | None = None  # None: one host, nothing is leased
         self._components = components
         self._traffic = traffic
         self._epochs = epochs
@@ -46,6 +58,7 @@ class CarryingOut:
             ComponentId, ProcessSpec
         ] = {}  # those the file no longer names stay: they must be stopped
         self._modes: dict[str, Mode] = {}
+        self._leased: set[str] = set()
         self._known: Policy | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._book = asyncio.Lock()
@@ -92,18 +105,14 @@ class CarryingOut:
                 # Who starts without the role uses no epoch: a full disk must not keep it from starting.
                 if is_primary and (refusal := await self._cover(component, epoch)) is not None:
                     return refusal
-                return await self._components.start(
-                    component,
-                    self._spec(component),
-                    epoch,
-                    is_primary=is_primary,
-                    not_after=not_after,
-                )
+                return await self._start(component, epoch, not_after, is_primary=is_primary)
             case Stop(component=component, at_once=at_once):
                 return await self._components.stop(component, self._spec(component), at_once=at_once)
             case Promote(component=component, epoch=epoch):
                 if (refusal := await self._cover(component, epoch)) is not None:
                     return refusal
+                if why := (await self._permitted(component, epoch, not_after))[0]:
+                    return Result(Ending.FAILED, why)
                 return await self._components.promote(component, self._spec(component), epoch)
             case Demote(component=component):
                 return await self._components.demote(component, self._spec(component))
@@ -111,6 +120,32 @@ class CarryingOut:
                 return await self._traffic.route(service, routing)
             case _:
                 assert_never(decision)
+
+    async def _start(
+        self, component: ComponentId, epoch: Epoch, not_after: Instant, *, is_primary: bool
+    ) -> Result:
+        if is_primary:
+            why, not_after = await self._permitted(component, epoch, not_after)
+            if why:
+                return Result(Ending.FAILED, why)
+        spec = self._spec(component)
+        result = await self._components.start(
+            component, spec, epoch, is_primary=is_primary, not_after=not_after
+        )
+        if result.ending is Ending.DONE and self._is_leased(component) and self.permits is not None:
+            await self.permits.began(component)
+        return result
+
+    async def _permitted(
+        self, component: ComponentId, epoch: Epoch, not_after: Instant
+    ) -> tuple[str, Instant]:
+        if self.permits is None or not self._is_leased(component):
+            return "", not_after
+        why, until = await self.permits.permit(component, epoch)
+        return why, min(not_after, until)
+
+    def _is_leased(self, component: ComponentId) -> bool:
+        return service_of(component) in self._leased
 
     async def _cover(self, component: ComponentId, epoch: Epoch) -> Result | None:
         """Make sure on disk that `epoch` is never given out again; otherwise say why it must not be used."""
@@ -132,6 +167,7 @@ class CarryingOut:
         self._known = policy
         for name, service in policy.services.items():
             self._modes[name] = service.mode
+            (self._leased.add if service.is_leased else self._leased.discard)(name)
             for member in service.members:
                 self._specs[component_id(name, member.name)] = member.run
 

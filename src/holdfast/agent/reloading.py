@@ -23,11 +23,6 @@ from holdfast.ports.traffic import Traffic
 from holdfast.traffic.balancer import with_balancer
 
 
-def read_policy(file: Path, directory: Path) -> Policy:
-    """Return the policy in `file`, with the balancer that it needs; ConfigError if there are errors in it."""
-    return with_balancer(load(file), directory)
-
-
 def policy_changed(policy: Policy) -> PolicyChanged:
     """Return the event that tells the core of `policy`."""
     digests = {
@@ -52,7 +47,6 @@ class Reloading:
         notifier: Notifier,
     ) -> None:
         self._file = file
-        self._directory = directory
         self._turning = turning
         self._traffic = traffic
         self._say = say
@@ -60,6 +54,9 @@ class Reloading:
         self._one = asyncio.Lock()
         self.problem = ""  # why the file as it is now is not in force; empty: it is
         self.when_done: Callable[[], None] = lambda: None
+        # Of several hosts each puts only its own part of the file in force, and the cluster learns of the whole.
+        self.part_of: Callable[[Policy], Policy] = lambda policy: with_balancer(policy, directory)
+        self.when_whole: Callable[[Policy], None] = lambda _: None
 
     async def reload(self, by: str) -> Failure | None:
         """Read the file again; return why that failed, if it did."""
@@ -67,6 +64,22 @@ class Reloading:
             self._notifier.reloading(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
             failure = await self._reload()
             self._notifier.ready()
+        self._note(failure, by)
+        return failure
+
+    async def take_over(self, policy: Policy, by: str) -> str:
+        """Have this host's part of a shared file take force; return why that failed, if it did."""
+        async with self._one:
+            failure = await self._exchange(policy)
+        self._note(failure, by)
+        return failure.message if failure is not None else ""
+
+    async def put_part_in_force(self, policy: Policy) -> Result:
+        """Put a part in force that is another one because members were placed elsewhere, after what is under way."""
+        async with self._one:
+            return await self.put_in_force(policy)
+
+    def _note(self, failure: Failure | None, by: str) -> None:
         if failure is not None:
             self.problem = f"the file was not taken over: {failure.message}"
             text = f"asked for by {by}, the old one stays in force: " + "; ".join(
@@ -75,7 +88,6 @@ class Reloading:
             self._say(Line(Level.ERROR, "agent", "reload", text))
         else:
             self.problem = ""
-        return failure
 
     async def put_in_force(self, policy: Policy) -> Result:
         """Have the balancer, then the core, take `policy` over; FAILED changes nothing."""
@@ -96,11 +108,14 @@ class Reloading:
 
     async def _reload(self) -> Failure | None:
         try:
-            policy = await asyncio.to_thread(read_policy, self._file, self._directory)
+            policy = await asyncio.to_thread(load, self._file)
         except ConfigError as error:
             count = len(error.problems)
             message = f"{self._file} has {count} error{'s' if count > 1 else ''}"
             return Failure(ErrorKind.CONFIGURATION, message, tuple(str(error).splitlines()))
+        return await self._exchange(policy)
+
+    async def _exchange(self, policy: Policy) -> Failure | None:
         old = self._turning.state.policy
         if policy.system != old.system:
             message = (
@@ -109,8 +124,12 @@ class Reloading:
             return Failure(
                 ErrorKind.CONFIGURATION, message, ("holdfast down, then start it under the new name",)
             )
-        result = await self.put_in_force(policy)
+        if (policy.cluster is None) != (old.cluster is None):
+            message = "one host cannot become several, nor several one, while the agent runs"
+            return Failure(ErrorKind.CONFIGURATION, message, ("end the agent and start it again",))
+        result = await self.put_in_force(self.part_of(policy))
         if result.ending is Ending.DONE:
+            self.when_whole(policy)
             return None
         if result.ending is Ending.UNKNOWN:
             await self._traffic.configure(old)  # it may have been taken over: back to what the core knows

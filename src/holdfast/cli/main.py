@@ -28,6 +28,7 @@ VERBS = {
     "validate": Verb("policy_file", "Begin", "Check the file and name every mistake in it."),
     "plan": Verb("plan", "Begin", "Show what the file would change, and its single points of failure."),
     "run": Verb("run", "Begin", "Run the agent: keep the file's services up."),
+    "agent": Verb("run", "Begin", "Run the agent of one of several hosts."),
     "status": Verb("status", "Look", "Show how everything is, on one screen."),
     "explain": Verb("explain", "Look", "Say why something is so, or why something was not done."),
     "incidents": Verb(

@@ -1,0 +1,77 @@
+"""Which host of the cluster this is, found out before the agent starts: its name, and the cluster's key."""
+
+import os
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from holdfast.loop.localizing import UnknownHostError, which_host
+from holdfast.model.ids import HostName
+from holdfast.model.policy import Policy, SecretFrom
+
+_SECRET_MIN_BYTES = 16
+
+
+class HostError(Exception):
+    """This machine cannot be a host of the cluster; the text says why and what to do."""
+
+
+class Host(NamedTuple):
+    """This host."""
+
+    name: HostName
+    secret: bytes
+
+
+def host_of(policy: Policy, name: str | None) -> Host | None:
+    """Return which host of `policy` this machine is; None if the file knows one host only. HostError if it cannot be told."""
+    if policy.cluster is None:
+        if name is not None:
+            raise HostError(
+                f"--host {name}: the file has no hosts; write `cluster` and `hosts`, or leave --host out"
+            )
+        return None
+    try:
+        found = which_host(policy, name, _own_addresses(policy), socket.gethostname())
+    except UnknownHostError as error:
+        raise HostError(str(error)) from error
+    return Host(found, read_secret(policy.cluster.secret))
+
+
+def read_secret(place: SecretFrom) -> bytes:
+    """Return the cluster's key; HostError if it cannot be read or is too short to be one."""
+    if place.file is not None:
+        where = f"cluster.secret: file {place.file}"
+        try:
+            secret = Path(place.file).read_bytes().strip()
+        except OSError as error:
+            raise HostError(
+                f"{where} cannot be read: {error.strerror}; `holdfast secret` makes one"
+            ) from error
+    else:
+        where = f"cluster.secret: variable {place.env}"
+        secret = os.environb.get(os.fsencode(place.env or ""), b"").strip()
+    if len(secret) < _SECRET_MIN_BYTES:
+        raise HostError(
+            f"{where} holds {len(secret)} bytes; at least {_SECRET_MIN_BYTES} are needed, and `holdfast secret` makes 32"
+        )
+    return secret
+
+
+def _own_addresses(policy: Policy) -> tuple[str, ...]:
+    """Return those addresses of the file's hosts that are this machine's: those that a socket may be bound to."""
+    return tuple(host.address for host in policy.hosts.values() if _is_own(host.address))
+
+
+def _is_own(address: str) -> bool:
+    try:
+        found = socket.getaddrinfo(address, 0, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    except OSError:
+        return False
+    family, kind, _, _, where = found[0]
+    with socket.socket(family, kind) as probe:
+        try:
+            probe.bind(where)
+        except OSError:
+            return False
+    return True

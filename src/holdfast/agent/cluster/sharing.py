@@ -1,0 +1,132 @@
+"""Sharing the file: what `holdfast apply` put into the coordinator is taken over here, when it is this host's turn.
+
+It says what to run as whom, so it counts only with a signature that the cluster's key makes, and only under a larger number than
+any before. What was taken over is kept beside the agent's state: the next start needs no coordinator to know it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from holdfast.agent.cluster.memory import Memory, remember
+from holdfast.agent.log import Level, Line
+from holdfast.components.records import put_in_place
+from holdfast.config import ConfigError
+from holdfast.config.loading import load_text
+from holdfast.coordination.recipes.shared_policy import Forged, PolicyRevision, SharedPolicy
+from holdfast.loop.cluster import rollout
+from holdfast.loop.cluster.state import ClusterState
+from holdfast.model.policy import Policy
+from holdfast.model.value import Value, replace
+from holdfast.ports.coordination import Entry
+
+FILE = "shared-policy.json"
+_LOOK_EVERY_S = 0.5  # while it is another host's turn
+
+
+class Kept(Value, frozen=True):
+    """The shared file as it was last taken over."""
+
+    number: int
+    revision: str
+    text: str
+    folder: str  # where relative paths start
+
+
+def kept(directory: Path) -> Kept | None:
+    """Return the shared file that was last taken over on this host; None if there never was one."""
+    try:
+        return msgspec.json.decode((directory / FILE).read_bytes(), type=Kept)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def load_kept(shared: Kept) -> Policy:
+    """Return the policy that it says; ConfigError if it says none on this host."""
+    policy = load_text(shared.text, f"policy {shared.number}", shared.folder)
+    return replace(policy, revision=shared.revision)
+
+
+class Sharing:
+    """One host's copy of the shared file."""
+
+    def __init__(  # noqa: PLR0917 - each is a part of the agent that a new file goes through
+        self,
+        shared: SharedPolicy,
+        directory: Path,
+        folder: Path,
+        memory: Memory,
+        state: Callable[[], ClusterState],
+        take_over: Callable[[Policy, str], Awaitable[str]],
+        say: Callable[[Line], None],
+    ) -> None:
+        self._shared = shared
+        self._directory = directory
+        self._folder = folder
+        self.memory = memory
+        self._state = state
+        self._take_over = take_over
+        self._say = say
+        self._entry: Entry | None = None
+        self._woken = asyncio.Event()
+        self.waiting = ""  # a newer file is there, and why it is not in force here
+        self._told = ""
+
+    def see(self, entry: Entry) -> None:
+        """Learn what stands in the coordinator."""
+        self._entry = entry
+        self._woken.set()
+
+    def saw_assignments(self, state: ClusterState) -> None:
+        """Keep on disk under which leader's epochs was obeyed."""
+        if state.assigned_under != self.memory.assigned_under:
+            self._remember(replace(self.memory, assigned_under=state.assigned_under))
+
+    async def run(self) -> None:
+        """Take new files over until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            entry = self._entry
+            assert entry is not None
+            found = self._shared.understood(entry, at_least=self.memory.policy_number)
+            if isinstance(found, Forged):
+                self._wait(f"it is not obeyed: {found.why}")
+            elif found.number > self.memory.policy_number:
+                await self._roll_out(found)
+
+    async def _roll_out(self, found: PolicyRevision) -> None:
+        kept_ = Kept(found.number, found.revision, found.text, str(self._folder))
+        try:
+            policy = await asyncio.to_thread(load_kept, kept_)
+        except ConfigError as unusable:
+            self._wait(f"policy {found.number} cannot be used on this host: {unusable}")
+            return
+        if why := rollout.why_wait(self._state(), found.revision):
+            self._wait(f"policy {found.number} by {found.by} waits: {why}")
+            await asyncio.sleep(_LOOK_EVERY_S)
+            self._woken.set()
+            return
+        if error := await self._take_over(policy, f"holdfast apply, by {found.by}"):
+            self._wait(f"policy {found.number} was not taken over: {error}")
+            return
+        put_in_place(self._directory / FILE, msgspec.json.encode(kept_))
+        self._remember(replace(self.memory, policy_number=found.number))
+        self._wait("")
+        text = f"policy {found.number}, revision {found.revision}, by {found.by}"
+        self._say(Line(Level.INFO, "agent", "reloaded", text))
+
+    def _wait(self, why: str) -> None:
+        self.waiting = why
+        if why and why != self._told:
+            self._say(Line(Level.WARN, "agent", "reload", why))
+        self._told = why
+
+    def _remember(self, memory: Memory) -> None:
+        self.memory = memory
+        try:
+            remember(self._directory, memory)
+        except OSError as error:
+            self._say(Line(Level.ERROR, "agent", "fault", f"cannot be remembered over a restart: {error}"))
