@@ -12,6 +12,7 @@ import secrets
 import signal
 import traceback
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from holdfast.agent.reloading import Reloading
 from holdfast.agent.surveying import Surveying
 from holdfast.agent.telling import lines_of
 from holdfast.agent.turning import TICK_EVERY, Turned, Turning
-from holdfast.components.guarding import facts_of
+from holdfast.components.guarding import facts_of, facts_to_be
 from holdfast.components.local import LocalProcesses
 from holdfast.journal import SqliteJournal
 from holdfast.loop.reviving import is_emptied
@@ -193,7 +194,8 @@ class Agent:
         """Make this agent one of several: it puts its own part of the file in force, and asks before a member serves."""
         path, reloading = self._directory.path, self._reloading
         joints = Joints(
-            facts=lambda component: facts_of(path, component),
+            facts=partial(facts_of, path),
+            facts_to_be=partial(facts_to_be, path),
             fence=self._fence,
             put_in_force=reloading.put_part_in_force,
             take_over=reloading.take_over,

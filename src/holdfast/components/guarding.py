@@ -103,11 +103,20 @@ def facts_of(directory: Path, component: ComponentId) -> Facts | str:
     record = Folder(directory, component).read(boot)
     if record is None or not record.identity.is_running:
         return f"{component} does not run"
-    mark = Mark(component, record.epoch, record.is_primary, record.run_digest)
-    environment = marking.as_environment(marking.read_instance(directory), mark)
+    return Facts(record.pid, record.ticks, boot, _marks_of(directory, component), record.cgroup)
+
+
+def facts_to_be(directory: Path, component: ComponentId) -> Facts:
+    """Return what the guard has to know of a component that is about to be started: its mark, which it has from the first."""
+    return Facts(0, 0, procfs.boot_id(), _marks_of(directory, component))
+
+
+def _marks_of(directory: Path, component: ComponentId) -> tuple[str, ...]:
     # Not the epoch: a hook that promotes carries another, and what it leaves behind belongs to the component too.
-    marks = tuple(f"{name}={environment[name]}" for name in ("HOLDFAST_INSTANCE", "HOLDFAST_COMPONENT"))
-    return Facts(record.pid, record.ticks, boot, marks, record.cgroup)
+    environment = marking.as_environment(
+        marking.read_instance(directory), Mark(component, 0, is_primary=False, run_digest="")
+    )
+    return tuple(f"{name}={environment[name]}" for name in ("HOLDFAST_INSTANCE", "HOLDFAST_COMPONENT"))
 
 
 class Guarding:

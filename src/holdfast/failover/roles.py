@@ -139,15 +139,11 @@ def _started_at(component: ComponentState) -> Instant:
 
 def wanted_failback(state: State, policy: ServicePolicy, now: Instant) -> tuple[str | None, Instant | None]:
     """Return the member to go back to (None: stay) and when that may change by itself."""
+    if policy.is_leased or not policy.failback:
+        return None, None  # leased: the leader's to decide
     first = state.members(policy.name)[0]
     primary = primary_of(state, policy.name)
-    if (
-        policy.is_leased
-        or not policy.failback
-        or primary is None
-        or primary.id == first.id
-        or not is_usable(first)
-    ):
+    if primary is None or primary.id == first.id or not is_usable(first):
         return None, None
     if why_not_primary(first, now) or pause_of(state, policy.name, now) is not None:
         return None, None

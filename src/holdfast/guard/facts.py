@@ -18,7 +18,7 @@ class Facts:
     def __init__(
         self, pid: int, ticks: int, boot: str, marks: tuple[str, ...] = (), cgroup: str = ""
     ) -> None:
-        self.pid = pid  # of the main process
+        self.pid = pid  # of the main process; 0: it is about to be started, and found by its marks
         self.ticks = ticks  # when that started, in clock ticks since boot: a pid alone names nothing
         self.boot = boot  # the kernel's id of the boot in which that is true
         self.marks = (
@@ -49,8 +49,10 @@ class Facts:
         entries = tuple(text(mark, "facts.marks") for mark in marks)
         if not all("=" in mark[1:] and "\0" not in mark for mark in entries):
             raise ValueError("each of facts.marks is NAME=VALUE")
-        if pid <= 1:
+        if pid in {1, os.getpid()}:
             raise ValueError(f"facts.pid is {pid}, and that is nobody's component")
+        if pid == 0 and not entries:
+            raise ValueError("facts.pid is 0, not started yet: then only marks can tell what belongs to it")
         if cgroup and (not os.path.isabs(cgroup) or cgroup != os.path.normpath(cgroup)):
             raise ValueError("facts.cgroup is an absolute path without detours, or empty")
         return cls(pid, ticks, boot, entries, cgroup)

@@ -26,11 +26,13 @@ class Arming:
         self,
         guarding: Guarding,
         facts: Callable[[ComponentId], Facts | str],
+        facts_to_be: Callable[[ComponentId], Facts],
         state: Callable[[], ClusterState],
         say: Callable[[Line], None],
     ) -> None:
         self._guarding = guarding
         self._facts = facts
+        self._facts_to_be = facts_to_be
         self._state = state
         self._say = say
         self._armed: set[ComponentId] = set()
@@ -99,7 +101,7 @@ class Arming:
         """Arm one component; return why that did not work, if so."""
         facts = self._facts(id_)
         if isinstance(facts, str):
-            return facts
+            facts = self._facts_to_be(id_)
         return await self._guarding.arm(id_, facts, deadline) or ""
 
     def _tell(self, problem: str) -> None:

@@ -60,7 +60,8 @@ class Place(NamedTuple):
 class Joints(NamedTuple):
     """What the rest of the agent does for the cluster."""
 
-    facts: Callable[[ComponentId], Facts | str]  # for the guard
+    facts: Callable[[ComponentId], Facts | str]  # for the guard, of what runs
+    facts_to_be: Callable[[ComponentId], Facts]  # and of what is about to
     fence: Fence
     put_in_force: Callable[[Policy], Awaitable[Result]]  # this host's part of the file
     take_over: Callable[[Policy, str], Awaitable[str]]  # the whole file, and on whose word; why not, if so
@@ -89,7 +90,7 @@ class Clustering:
         self._coordinator = connect(policy.cluster.coordinator)
         self.book = book = ClusterBook(self._coordinator, f"/{policy.system}", me, life, secret=secret)
         self.guarding = Guarding(directory)
-        self.arming = Arming(self.guarding, joints.facts, self._state, say)
+        self.arming = Arming(self.guarding, joints.facts, joints.facts_to_be, self._state, say)
         self.keeping = SessionKeeping(
             self._coordinator, policy.cluster.lease, cluster.put, is_well=self._is_well, chance=chance
         )
