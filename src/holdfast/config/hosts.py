@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from collections.abc import Mapping as Names
 from typing import TypeAlias
 
 from holdfast.config.addresses import LOOPBACK, Host
@@ -14,7 +15,7 @@ from holdfast.config.problems import quote
 from holdfast.config.quantities import Span, Whole
 from holdfast.config.scope import INVALID, Invalid, Scope
 from holdfast.model import policy as model
-from holdfast.model.ids import HostName
+from holdfast.model.ids import HostName, ServiceName
 from holdfast.model.time import HOUR, SECOND
 
 HOSTS_MIN = 2
@@ -210,6 +211,21 @@ def candidates(
     if on is not None:
         return tuple(host for host in hosts if host.name == on)
     return tuple(host for host in hosts if has_labels(host, placement.require))
+
+
+def left_for(
+    hosts: Iterable[model.HostPolicy],
+    placement: model.PlacementPolicy,
+    bound: Names[ServiceName, tuple[HostName | None, ...]],
+) -> tuple[model.HostPolicy, ...]:
+    """Return the hosts that a placement leaves, as far as the file alone can tell: `bound` says where members always are."""
+    taken = {on for other in placement.apart_from for on in bound.get(other, ())}
+    needed = [set(bound[other]) for other in placement.together_with if other in bound]
+    return tuple(
+        host
+        for host in candidates(hosts, None, placement)
+        if host.name not in taken and all(host.name in ons or None in ons for ons in needed)
+    )
 
 
 def has_labels(host: model.HostPolicy, labels: dict[str, str]) -> bool:

@@ -7,15 +7,26 @@ pure: two policies in, sentences out. What is secret in them (values of variable
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
+from holdfast.config.host_weaknesses import host_weaknesses
 from holdfast.config.weaknesses import Weakness, weaknesses
+from holdfast.loop.localizing import placed_on
 from holdfast.model.digests import run_digest
-from holdfast.model.ids import component_id
-from holdfast.model.policy import MemberPolicy, Mode, Policy, ProcessSpec, ServicePolicy
-from holdfast.model.value import Value
+from holdfast.model.ids import HostName, component_id
+from holdfast.model.policy import (
+    ClusterPolicy,
+    HostPolicy,
+    MemberPolicy,
+    Mode,
+    Policy,
+    ProcessSpec,
+    ServicePolicy,
+)
+from holdfast.model.value import Value, replace
 
 # The fields that only a restart can change: those of `run_digest`.
 RESTART_FIELDS = ("command", "env", "user", "group", "directory")
 _ROUTE_FIELDS = ("host", "port", "traffic_weight")
+_HOSTS_FIELDS = ("on_coordinator_loss", "needs_fencing")
 _KEYS = {  # fields of the model that are called otherwise in the file
     "stop_signal": "stop.signal",
     "stop_grace": "stop.grace",
@@ -42,7 +53,7 @@ class Change(Value, frozen=True):
     """One thing that would happen."""
 
     kind: ChangeKind
-    subject: str  # a component, a service, `haproxy`, `control`, or the system's name
+    subject: str  # a component, a service, a host, `haproxy`, `control`, `cluster`, or the system's name
     fields: tuple[str, ...]  # the keys that differ
     text: str
 
@@ -56,7 +67,7 @@ class Plan(Value, frozen=True):
 
 def plan(old: Policy | None, new: Policy) -> Plan:
     """Return what going from `old` to `new` would do; from None, everything is new."""
-    return Plan(tuple(_changes(old, new)), weaknesses(new))
+    return Plan(tuple(_changes(old, new)), (*host_weaknesses(new), *weaknesses(new)))
 
 
 def _changes(old: Policy | None, new: Policy) -> Iterator[Change]:
@@ -66,9 +77,10 @@ def _changes(old: Policy | None, new: Policy) -> Iterator[Change]:
     yield from _removed(before, new)
     if old is not None:
         yield from _whole(old, new)
+    yield from _hosts(old.hosts if old else {}, new)
     asked_for = (service for service in new.services.values() if not service.is_builtin)
     for service in asked_for:
-        yield from _service(before.get(service.name), service)
+        yield from _service(before.get(service.name), service, new)
 
 
 def _removed(before: dict[str, ServicePolicy], new: Policy) -> Iterator[Change]:
@@ -98,17 +110,54 @@ def _whole(old: Policy, new: Policy) -> Iterator[Change]:
         if differing := _differing(was, now):
             kind = ChangeKind.REROUTED if name == "haproxy" else ChangeKind.ADJUSTED
             yield Change(kind, name, differing, f"{name}: {_listed(differing)} changed")
+    yield from _cluster(old.cluster, new.cluster)
 
 
-def _service(old: ServicePolicy | None, new: ServicePolicy) -> Iterator[Change]:
+def _cluster(old: ClusterPolicy | None, new: ClusterPolicy | None) -> Iterator[Change]:
+    match old, new:
+        case None, ClusterPolicy():
+            text = "several hosts from now on: each needs its agent, started with this file"
+        case ClusterPolicy(), None:
+            text = "one host from now on: the one whose agent reads this file"
+        case _ if fields := _differing(old, new):
+            yield Change(ChangeKind.ADJUSTED, "cluster", fields, f"cluster: {_listed(fields)} changed")
+            return
+        case _:
+            return
+    yield Change(ChangeKind.ADJUSTED, "cluster", (), text)
+
+
+def _hosts(before: dict[HostName, HostPolicy], new: Policy) -> Iterator[Change]:
+    for name in before:
+        if name not in new.hosts:
+            text = f"{name} leaves: what the leader placed on it is placed elsewhere"
+            yield Change(ChangeKind.REMOVED, name, (), text)
+    for name, host in new.hosts.items():
+        was = before.get(name)
+        if was is None:
+            bound = " and ".join(_bound_to(name, new)) or "nothing bound to it"
+            text = f"{name} joins at {host.address}, with {bound}"
+            yield Change(ChangeKind.ADDED, name, (), text)
+        elif fields := _differing(was, host):
+            yield Change(ChangeKind.ADJUSTED, name, fields, f"{name}: {_listed(fields)} changed")
+
+
+def _bound_to(host: HostName, policy: Policy) -> Iterator[str]:
+    for service in policy.services.values():
+        for member in service.members:
+            if member.on == host:
+                yield component_id(service.name, member.name)
+
+
+def _service(old: ServicePolicy | None, new: ServicePolicy, policy: Policy) -> Iterator[Change]:
     for index, member in enumerate(new.members):
         was = old.member(member.name) if old else None
         if was is None:
-            yield _added(new, member, index)
+            yield _added(new, member, index, policy)
         else:
-            yield from _member(
-                component_id(new.name, member.name), was, member, has_traffic=new.traffic is not None
-            )
+            subject = component_id(new.name, member.name)
+            was, now = _on_one_host(was, member, policy)
+            yield from _member(subject, was, now, has_traffic=new.traffic is not None)
     if old is None:
         if new.traffic is not None:
             yield Change(ChangeKind.REROUTED, new.name, ("traffic",), _listening(new))
@@ -116,19 +165,42 @@ def _service(old: ServicePolicy | None, new: ServicePolicy) -> Iterator[Change]:
     yield from _settings(old, new)
 
 
-def _added(service: ServicePolicy, member: MemberPolicy, index: int) -> Change:
+def _added(service: ServicePolicy, member: MemberPolicy, index: int, policy: Policy) -> Change:
     subject = component_id(service.name, member.name)
+    where = _where(service, member, policy)
     after = f", after {' and '.join(service.depends_on)}" if service.depends_on else ""
     if service.mode is Mode.SINGLETON and index > 0:
-        return Change(
-            ChangeKind.ADDED, subject, (), f"{subject} is new: it is started only if it has to take over"
-        )
-    return Change(ChangeKind.ADDED, subject, (), f"{subject} is new: it is started{after}")
+        text = f"{subject} is new: it is started{where} only if it has to take over"
+    else:
+        text = f"{subject} is new: it is started{where}{after}"
+    return Change(ChangeKind.ADDED, subject, (), text)
+
+
+def _where(service: ServicePolicy, member: MemberPolicy, policy: Policy) -> str:
+    """Return where the member runs, to follow "is started"; nothing on one host."""
+    if member.on is not None:
+        return f" on {member.on}"
+    if policy.cluster is None:
+        return ""
+    labels = " and ".join(f"{label} {value}" for label, value in service.placement.require.items())
+    return " where the leader places it" + (f", on a host with {labels}" if labels else "")
+
+
+def _on_one_host(old: MemberPolicy, new: MemberPolicy, policy: Policy) -> tuple[MemberPolicy, MemberPolicy]:
+    """Return both as they are on the host that only one of them is bound to: so that blanks are no difference."""
+    if old.on is None and new.on is not None:
+        return placed_on(old, policy.hosts[new.on]), new
+    if new.on is None and old.on is not None and old.on in policy.hosts:
+        return old, placed_on(new, policy.hosts[old.on])
+    return old, new
 
 
 def _member(subject: str, old: MemberPolicy, new: MemberPolicy, *, has_traffic: bool) -> Iterator[Change]:
-    if run_digest(old.run) != run_digest(new.run):
-        fields = _run_fields(old.run, new.run)
+    fields = _run_fields(old.run, new.run) if run_digest(old.run) != run_digest(new.run) else ()
+    if old.on != new.on:
+        yield _moved(subject, old.on, new.on, fields)
+        old = replace(old, host=new.host)  # said by the move
+    elif fields:
         yield Change(
             ChangeKind.RESTARTED, subject, fields, f"{subject} is restarted: {_listed(fields)} changed"
         )
@@ -150,6 +222,18 @@ def _member(subject: str, old: MemberPolicy, new: MemberPolicy, *, has_traffic: 
         yield Change(ChangeKind.ADJUSTED, subject, adjusted, text)
 
 
+def _moved(subject: str, old: HostName | None, new: HostName | None, fields: tuple[str, ...]) -> Change:
+    kind = ChangeKind.RESTARTED
+    if new is None:
+        text = f"{subject} is no longer bound to {old}: the leader places it"
+        kind = ChangeKind.RESTARTED if fields else ChangeKind.ADJUSTED
+    elif old is None:
+        text = f"{subject} is bound to {new}: it moves there if it runs elsewhere"
+    else:
+        text = f"{subject} moves from {old} to {new}: it is stopped there and started here"
+    return Change(kind, subject, ("on", *fields), text)
+
+
 def _settings(old: ServicePolicy, new: ServicePolicy) -> Iterator[Change]:
     if old.traffic != new.traffic:
         if new.traffic is None:
@@ -161,10 +245,11 @@ def _settings(old: ServicePolicy, new: ServicePolicy) -> Iterator[Change]:
             ChangeKind.REROUTED, new.name, tuple(f"traffic.{name}" for name in fields) or ("traffic",), text
         )
     adjusted: tuple[str, ...] = _differing(
-        old, new, ("mode", "depends_on", "threshold", "weight", "failback", "panic_threshold")
+        old, new, ("mode", "depends_on", "threshold", "weight", "failback", "panic_threshold", *_HOSTS_FIELDS)
     )
     adjusted += tuple(f"restart.{name}" for name in _differing(old.restart, new.restart))
     adjusted += tuple(f"flapping.{name}" for name in _differing(old.flapping, new.flapping))
+    adjusted += tuple(f"placement.{name}" for name in _differing(old.placement, new.placement))
     if adjusted:
         mode = f" (mode: {old.mode} -> {new.mode})" if old.mode is not new.mode else ""
         yield Change(

@@ -67,7 +67,7 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
         name,
         depends_on=reading.values.get("depends_on", ()),
         placement=reading.values.get("placement"),
-        needs_fencing=reading.values.get("needs_fencing", False),
+        needs_fencing=mode is not Mode.ACTIVE_ACTIVE and reading.values.get("needs_fencing", False),
         bound=tuple(draft.on for draft in drafts),
     )
     if len(scope.problems) > before:

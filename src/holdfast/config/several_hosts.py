@@ -8,7 +8,7 @@ from holdfast.config.circles import circles, way
 from holdfast.config.cluster import CLUSTER
 from holdfast.config.document import Mapping as Entries
 from holdfast.config.document import Place, nearest
-from holdfast.config.hosts import BY_HOST, HOST, Hosts, candidates, has_labels
+from holdfast.config.hosts import BY_HOST, HOST, Hosts, candidates, has_labels, left_for
 from holdfast.config.keys import Reading
 from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.scope import Scope
@@ -75,27 +75,51 @@ def check_fences(
 def check_placements(
     root: Entries, services: Mapping[ServiceName, ServiceReading], hosts: Hosts | None, scope: Scope
 ) -> None:
-    """Note placements that refer to what is not there, that no host fits, or that contradict each other."""
+    """Note placements that refer to what is not there, that contradict each other, or that no host fits."""
+    before = len(scope.problems)
+    known = [host for host in (hosts or {}).values() if host is not None]
     placements = {
         name: service.placement for name, service in services.items() if service.placement is not None
     }
+    itself = ("a service cannot be placed by itself", "remove it; to spread its members use spread_by")
     for name, placement in placements.items():
-        path = ("services", name, "placement")
-        itself = ("a service cannot be placed by itself", "remove it; to spread its members use spread_by")
-        check_names(root, (*path, "apart_from"), placement.apart_from, services, scope, itself=itself)
-        check_names(root, (*path, "together_with"), placement.together_with, services, scope, itself=itself)
-        if hosts and None not in hosts.values():
-            _check_labels(root, path, placement, [host for host in hosts.values() if host is not None], scope)
+        for key, names in (
+            ("apart_from", placement.apart_from),
+            ("together_with", placement.together_with),
+        ):
+            path = (*_path(name), key)
+            check_names(root, path, names, services, scope, itself=itself)
+        if known and len(known) == len(hosts or {}):
+            _check_labels(root, _path(name), placement, known, scope)
+    _check_together(root, placements, services, scope)
+    bound = {name: service.bound for name, service in services.items()}
+    for name, placement in placements.items():
+        if len(scope.problems) == before and known and not left_for(known, placement, bound):
+            message = "leaves no host: apart_from and together_with rule each of them out"
+            scope.refuse_at(nearest(root, _path(name)), message, "leave one of them out")
+
+
+def _path(service: ServiceName) -> tuple[str, ...]:
+    return ("services", service, "placement")
+
+
+def _check_together(
+    root: Entries,
+    placements: Mapping[ServiceName, PlacementPolicy],
+    services: Iterable[ServiceName],
+    scope: Scope,
+) -> None:
+    """Note services that wait for each other to be placed, and those that are both to meet and not to."""
     together = {name: (p.together_with if (p := placements.get(name)) else ()) for name in services}
     for circle in circles(together):
-        place = nearest(root, ("services", circle[0], "placement", "together_with"))
         message = f"goes in a circle: {' -> '.join((*circle, circle[0]))}"
+        place = nearest(root, (*_path(circle[0]), "together_with"))
         scope.refuse_at(place, message, "none of them could be placed first; leave it to one of them")
     for name, placement in placements.items():
         for index, other in enumerate(placement.apart_from):
             road = way(together, name, other) or way(together, other, name)
             if road and other != name:
-                place = nearest(root, ("services", name, "placement", "apart_from", f"[{index}]"))
+                place = nearest(root, (*_path(name), "apart_from", f"[{index}]"))
                 message = f"contradicts together_with, which brings them to one host: {' -> '.join(road)}"
                 scope.refuse_at(place, message, "remove one of the two", seen=quote(other))
 

@@ -39,13 +39,17 @@ class WeaknessCode(StrEnum):
     NO_RESTARTS = "no_restarts"
     SLOW_STOP = "slow_stop"
     THRESHOLD_TOO_HIGH = "threshold_too_high"
+    LONE_COORDINATOR = "lone_coordinator"
+    LONE_HOST = "lone_host"
+    NO_ROOM = "no_room"
+    LOOPBACK = "loopback"
 
 
 class Weakness(Value, frozen=True):
     """One thing that the file leaves weak."""
 
     code: WeaknessCode
-    subject: str  # a service, or the system's name
+    subject: str  # a service, a host, `cluster`, or the system's name
     text: str
     advice: str
 
@@ -60,6 +64,8 @@ def weaknesses(policy: Policy) -> tuple[Weakness, ...]:
 
 
 def _of_system(policy: Policy) -> Iterator[Weakness]:
+    if policy.cluster is not None:
+        return  # see host_weaknesses.py
     text = "everything runs on one host: when it fails, nothing is left to take over"
     if any(service.traffic for service in policy.services.values()):
         text += "; its HAProxy is the one way in"
@@ -76,6 +82,8 @@ def _redundancy(policy: Policy, service: ServicePolicy) -> Iterator[Weakness]:
         yield Weakness(WeaknessCode.LONE_DEPENDENCY, service.name, text, advice)
     else:
         text = f"{service.name} has one member: when it fails, nobody serves until it is restarted"
+        if policy.cluster is not None and service.members[0].on is None:
+            text += ", or placed on another host"
         yield Weakness(WeaknessCode.ONE_MEMBER, service.name, text, "add a second member")
 
 
@@ -85,7 +93,8 @@ def _likeness(_: Policy, service: ServicePolicy) -> Iterator[Weakness]:
     first: dict[tuple[object, ...], MemberPolicy] = {}
     for member in service.members:
         run = member.run
-        twin = first.setdefault((run.command, tuple(run.env.items()), run.directory), member)
+        # Members that are bound to two hosts never meet.
+        twin = first.setdefault((run.command, tuple(run.env.items()), run.directory, member.on), member)
         if twin is not member and run.directory is not None:
             shared = "command, variables and directory"
         elif twin is not member and member.port is not None:

@@ -34,6 +34,15 @@ def localized(policy: Policy, me: HostName, placed: Placed) -> Policy:
     return replace(policy, services=services)
 
 
+def placed_on(member: MemberPolicy, host: HostPolicy) -> MemberPolicy:
+    """Return the member with everything filled in that depends on its host."""
+    if member.on is not None:
+        return member  # it was filled in when the file was read
+    reached_at = member.host or host.address
+    texts = {blanks.HOST: reached_at, blanks.ADDRESS: host.address, blanks.ON: host.name}
+    return replace(blanks.filled(member, texts), host=reached_at)
+
+
 def which_host(policy: Policy, name: str | None, addresses: Collection[str], hostname: str) -> HostName:
     """Return which host of the file this machine is: the one called `name`, else by its addresses, else by its hostname.
 
@@ -67,17 +76,8 @@ def _localized(
     for member in service.members:
         host = policy.hosts.get(member.on or placed.get(member.name, ""))
         if host is not None:
-            (here if host.name == me else elsewhere).append(_at(member, host))
+            (here if host.name == me else elsewhere).append(placed_on(member, host))
     return replace(service, members=tuple(here), elsewhere=tuple(elsewhere), is_leased=service.is_exclusive)
-
-
-def _at(member: MemberPolicy, host: HostPolicy) -> MemberPolicy:
-    """Return the member with everything filled in that depends on its host."""
-    if member.on is not None:
-        return member  # it was filled in when the file was read
-    reached_at = member.host or host.address
-    texts = {blanks.HOST: reached_at, blanks.ADDRESS: host.address, blanks.ON: host.name}
-    return replace(blanks.filled(member, texts), host=reached_at)
 
 
 def _plain(address: str) -> str:

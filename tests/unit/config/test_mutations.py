@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from holdfast.config import ConfigError, load_text, plan
 from holdfast.model.policy import Policy
-from tests.unit.config.worlds import ROOT
+from tests.unit.config.worlds import ROOT, tree
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 TEXTS = [path.read_text("utf-8") for path in EXAMPLES]
-TREES = [yaml.safe_load(text) for text in TEXTS]
+TREES = [tree(text) for text in TEXTS]
 
 JUNK = st.one_of(
     st.none(),

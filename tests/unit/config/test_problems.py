@@ -98,7 +98,7 @@ MISTAKES = [
     ("run: srv {port}", "there is no {port} here: the member has none; give the service a port"),
     ('run: [awk, "{ print }"]', 'run[1] = "{ print }": there is no variable { print };'),
     ('run: [srv, "a}"]', f'run[1] = "a}}": has a brace that names no variable ({KNOWN})'),
-    ('run: [srv, "a\\0b"]', "run[1] = \"a\\u0000b\": holds a NUL character, which no program can be given"),
+    ('run: [srv, "a\\0b"]', 'run[1] = "a\\u0000b": holds a NUL character, which no program can be given'),
     # run
     ("run: { command: srv, directory: 5 }", 'run.directory = "5": must be a path; put it in quotes'),
     (

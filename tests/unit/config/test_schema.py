@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from holdfast.config import load, schema
@@ -13,6 +12,8 @@ from holdfast.config.keys import sections
 from holdfast.config.reference import BEGIN, renewed
 from holdfast.config.tables import ROOT
 from tests.unit.config.test_problems import MISTAKES
+from tests.unit.config.worlds import load as read_text
+from tests.unit.config.worlds import tree
 
 PROJECT = Path(__file__).parents[3]
 EXAMPLES = sorted((PROJECT / "examples").glob("*.yaml"))
@@ -21,7 +22,7 @@ VALIDATOR = Draft202012Validator(schema())
 
 def document(lines: str) -> Any:
     keys = "\n".join("    " + line for line in lines.splitlines())
-    return yaml.safe_load(f"system: shop\nservices:\n  web:\n{keys}\n")
+    return tree(f"system: shop\nservices:\n  web:\n{keys}\n")
 
 
 def test_the_schema_is_itself_valid() -> None:
@@ -30,15 +31,17 @@ def test_the_schema_is_itself_valid() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_is_valid_for_the_schema_and_for_the_reader(path: Path) -> None:
-    VALIDATOR.validate(yaml.safe_load(path.read_text("utf-8")))
+    VALIDATOR.validate(tree(path.read_text("utf-8")))
     load(path)
 
 
-def test_the_documents_own_example_is_valid() -> None:
+def test_the_documents_own_examples_are_valid() -> None:
     text = (PROJECT / "docs" / "configuration.md").read_text("utf-8")
-    found = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert found
-    VALIDATOR.validate(yaml.safe_load(found[1]))
+    found = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(found) > 1
+    for example in found:
+        VALIDATOR.validate(tree(example))
+        read_text(example)
 
 
 # Mistakes of shape are for the schema to find too; what takes meaning to see, only the reader can tell.

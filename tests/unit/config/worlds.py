@@ -1,6 +1,9 @@
 """What the tests of the configuration share: a host with known users, and short ways to load."""
 
 from textwrap import dedent
+from typing import Any
+
+import yaml
 
 from holdfast.config import Accounts, ConfigError, load_text
 from holdfast.model.policy import Policy
@@ -19,6 +22,21 @@ ALICE = Accounts(
     own_groups=frozenset({"alice", "ops"}),
     is_root=False,
 )
+
+
+class _Editor(yaml.SafeLoader):
+    """Reads YAML as editors do: `on` is a word (YAML 1.2), not true (YAML 1.1)."""
+
+
+_Editor.yaml_implicit_resolvers = {
+    first: [pair for pair in pairs if first not in "oO" or pair[0] != "tag:yaml.org,2002:bool"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def tree(text: str) -> Any:
+    """Return the document in `text` as an editor has it, for the JSON Schema and for mutations."""
+    return yaml.load(text, _Editor)
 
 
 def load(text: str, accounts: Accounts = ROOT) -> Policy:

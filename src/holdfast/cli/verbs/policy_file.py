@@ -36,6 +36,8 @@ def validate(path: Path | None, *, as_json: bool) -> None:
     counts = ", ".join(
         counted(n, word) for n, word in ((len(services), "service"), (members, "member"), (probes, "probe"))
     )
+    if policy.hosts:
+        counts += f", {counted(len(policy.hosts), 'host')}"
     click.echo(f"{file}: ok, system {policy.system}, {counts}, revision {policy.revision}")
 
 
