@@ -96,7 +96,16 @@ class CarryingOut:
             trace = " | ".join(traceback.format_exception(error)).replace("\n", " ")
             self._say(Line(Level.ERROR, subject_of(decision), "fault", f"in {name_of(decision)}: {trace}"))
             result = Result(Ending.UNKNOWN, f"fault in holdfast: {error!r}")
-        self._put(Finished(decision.id, result.ending, result.error, result.incarnation, result.exit))
+        self._put(
+            Finished(
+                decision.id,
+                result.ending,
+                result.error,
+                result.incarnation,
+                result.exit,
+                is_unbegun=result.is_unbegun,
+            )
+        )
 
     async def _call(self, decision: Decision, not_after: Instant) -> Result:
         match decision:
@@ -112,7 +121,7 @@ class CarryingOut:
                 if (refusal := await self._cover(component, epoch)) is not None:
                     return refusal
                 if why := (await self._permitted(component, epoch, not_after))[0]:
-                    return Result(Ending.FAILED, why)
+                    return Result(Ending.FAILED, why, is_unbegun=True)
                 return await self._components.promote(component, self._spec(component), epoch)
             case Demote(component=component):
                 return await self._components.demote(component, self._spec(component))
@@ -127,7 +136,7 @@ class CarryingOut:
         if is_primary:
             why, not_after = await self._permitted(component, epoch, not_after)
             if why:
-                return Result(Ending.FAILED, why)
+                return Result(Ending.FAILED, why, is_unbegun=True)
         spec = self._spec(component)
         result = await self._components.start(
             component, spec, epoch, is_primary=is_primary, not_after=not_after

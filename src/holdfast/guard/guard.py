@@ -150,7 +150,7 @@ class Guard:
             return "its facts are of another boot"
         if facts.pid == os.getpid():
             return "that is the guard itself"
-        if not processes.is_running((facts.pid, facts.ticks)):
+        if facts.pid and not processes.is_running((facts.pid, facts.ticks)):
             return f"pid {facts.pid}, started at {facts.ticks} ticks, does not run"
         if facts.cgroup and os.getpid() in processes.members(facts.cgroup):
             return f"the guard itself is in {facts.cgroup}"

@@ -20,6 +20,7 @@ from holdfast.model.value import replace
 
 # After an action failed the next one waits, so that a world that refuses at once is not asked in a tight loop.
 RETRY_AFTER = SECOND
+UNBEGUN_AFTER = 100 * MILLISECOND  # what was not permitted may be in a moment
 PROMOTE_AFTER_MAX = 8 * SECOND  # a promotion that fails again and again waits twice as long each time
 REROUTE_AFTER = 200 * MILLISECOND  # doubles with each failure in a row
 REROUTE_AFTER_MAX = 5 * SECOND
@@ -78,6 +79,8 @@ def _landed(state: State, decision: DecisionId) -> State:
 
 
 def _started(state: State, component: ComponentState, event: Finished, now: Instant) -> ComponentState:
+    if event.is_unbegun:
+        return replace(component, not_before=now + UNBEGUN_AFTER)
     match event.ending:
         case Ending.UNKNOWN:
             return replace(component, process=ProcessUnknown(now))
@@ -114,6 +117,8 @@ def _stopped(component: ComponentState, event: Finished, now: Instant) -> Compon
 def _promoted(component: ComponentState, event: Finished, now: Instant) -> ComponentState:
     if component.role is not Role.PROMOTING:
         return component  # it died meanwhile
+    if event.is_unbegun:
+        return replace(component, role=Role.STANDBY, role_since=now, not_before=now + UNBEGUN_AFTER)
     if event.ending is Ending.DONE:
         return replace(component, role=Role.PRIMARY, role_since=now, promotions_failed=0)
     # Half promoted may be enough to serve, so it is not a standby again until it was demoted, which is wished next.

@@ -25,6 +25,7 @@ class Result(Value, frozen=True):
     error: str = ""
     incarnation: Incarnation | None = None  # start: of the new process
     exit: Exit | None = None  # stop: how the process ended
+    is_unbegun: bool = False  # FAILED: it was not permitted, and nothing was tried
 
 
 class ComponentListener(Protocol):
