@@ -85,7 +85,7 @@ class ControlClient:
         """Return how things are, now and after each change, until the agent leaves (or nothing came for `within_s`)."""
         self._send(protocol.WatchRequest())
         while (line := self._read_line(within_s)) is not None:
-            yield _result(line, SystemStatus)
+            yield result_of(line, SystemStatus)
 
     def ask(self, request: protocol.Request, kind: type[T]) -> T:
         """Send one request and return its result."""
@@ -96,7 +96,7 @@ class ControlClient:
         if line is None:
             self.close()
             raise ControlError(ErrorKind.UNREACHABLE, "the agent ended before it answered")
-        return _result(line, kind)
+        return result_of(line, kind)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -113,9 +113,17 @@ class ControlClient:
     ) -> None:
         self.close()
 
+    def _dial(self) -> None:
+        """Make the connection; ControlError if that cannot be done."""
+        self._socket = _connect(self._directory, self._within_s)
+
+    def _lost(self, error: OSError) -> None:
+        """Tell why the connection broke, if there is more to tell than that it did."""
+
     def _send(self, request: protocol.Request) -> None:
         if self._socket is None:
-            self._socket = _connect(self._directory, self._within_s)
+            self._dial()
+        assert self._socket is not None
         try:
             self._socket.sendall(msgspec.json.encode(request) + b"\n")
         except OSError:
@@ -136,13 +144,15 @@ class ControlClient:
             self.close()
             message = f"the agent did not answer within {within_s:g}s"
             raise ControlError(ErrorKind.TIMEOUT, message) from None
-        except OSError:
+        except OSError as error:
+            self._lost(error)
             return None
         line, _, self._buffer = b"".join(pieces).partition(b"\n")
         return line
 
 
-def _result(line: bytes, kind: type[T]) -> T:
+def result_of(line: bytes, kind: type[T]) -> T:
+    """Return what an answer brought; ControlError if it says no, or cannot be read."""
     try:
         answer = msgspec.json.decode(line, type=Answer)
         if answer.ok:

@@ -11,30 +11,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from holdfast.agent import protocol
+from holdfast.agent.access import Access, Caller, DeniedError
 from holdfast.agent.answering import Answering
+from holdfast.agent.audit import Audit
 from holdfast.agent.log import Level, Line
-from holdfast.agent.peers import Peer, group_number, peer_of, why_denied
-from holdfast.agent.protocol import Answer, AnyRequest, ErrorKind, Failure
-from holdfast.agent.status import without_ages
+from holdfast.agent.peers import Peer, group_number, is_owner, peer_of, why_denied
+from holdfast.agent.protocol import ErrorKind, Greeting, HelloRequest
+from holdfast.agent.talking import Office, Talk, error, write
 
-_WRITE_WITHIN_S = 5.0
 _LOOK_EVERY_S = 2.0  # whether the socket is still there
-_WATCH_GAP_S = 0.1  # between two lines of a watch: a storm of changes is told as its outcome
-
-_request: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
-_encode = msgspec.json.Encoder().encode
 
 
 class Control:
     """The socket, and who is connected to it."""
 
     def __init__(
-        self, answering: Answering, group: Callable[[], str | None], say: Callable[[Line], None]
+        self,
+        answering: Answering,
+        group: Callable[[], str | None],
+        say: Callable[[Line], None],
+        audit: Audit | None = None,
     ) -> None:
-        self._answering = answering
+        self._office = Office(answering, audit, say)
         self._group = group
         self._say = say
         self._server: asyncio.Server | None = None
@@ -95,8 +94,8 @@ class Control:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._talks) > protocol.CONNECTIONS_MAX:
-            await _write(
-                writer, _error(ErrorKind.BUSY, f"{protocol.CONNECTIONS_MAX} others are connected; try again")
+            await write(
+                writer, error(ErrorKind.BUSY, f"{protocol.CONNECTIONS_MAX} others are connected; try again")
             )
             return
         # The user database may be far away (LDAP): it is never asked on the loop's own thread.
@@ -104,74 +103,26 @@ class Control:
         denied = await asyncio.to_thread(why_denied, peer, self._group())
         if denied:
             self._say(Line(Level.WARN, "control", "denied", f"{denied} (uid {peer.uid}, pid {peer.pid})"))
-            await _write(writer, _error(ErrorKind.DENIED, denied))
+            self._office.turn_away(peer.name, "socket", "", denied)
+            await write(writer, error(ErrorKind.DENIED, denied))
             return
-        within = protocol.FIRST_LINE_WITHIN_S
-        while (line := await _read_line(reader, writer, within)) is not None:
-            if not await self._reply(line, peer, reader, writer):
-                return
-            within = protocol.IDLE_MAX_S
+        await Talk(reader, writer, self._office, _Admission(peer)).run()
 
-    async def _reply(
-        self, line: bytes, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> bool:
-        try:
-            request = _request.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            await _write(writer, _error(ErrorKind.USAGE, f"not a request: {error}"))
-            return True
-        if isinstance(request, protocol.WatchRequest):
-            await self._watch(reader, writer)
-            return False
-        if not isinstance(request, protocol.CommandRequest):
-            await _write(writer, await self._answering.answer(request, peer.name))
-            return True
-        return await self._obey(request, peer, reader, writer)
 
-    async def _obey(
-        self,
-        command: protocol.AnyCommandRequest,
-        peer: Peer,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> bool:
-        # A command may be waited for, and who waits may go away. What was accepted goes on then.
-        answer = asyncio.create_task(self._answering.answer(command, peer.name))
-        gone = asyncio.create_task(_until_gone(reader))
-        try:
-            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                return False
-            self._audit(answer.result(), peer)
-            await _write(writer, answer.result())
-            return not gone.done()
-        finally:
-            answer.cancel()
-            gone.cancel()
-            await asyncio.gather(answer, gone, return_exceptions=True)
+class _Admission:
+    """A user of this host, as the kernel named it when the connection was made."""
 
-    def _audit(self, answer: Answer, peer: Peer) -> None:
-        # What is accepted becomes an event, and is told and kept as one. What is refused leaves no other trace.
-        if answer.error is not None and answer.error.kind is ErrorKind.REFUSED:
-            reasons = "; ".join(answer.error.reasons)
-            text = f"{answer.error.message}, asked for by {peer.name}: {reasons}"
-            self._say(Line(Level.WARN, "control", "refused", text))
+    def __init__(self, peer: Peer) -> None:
+        access = Access.ADMIN if is_owner(peer) else Access.OPERATE
+        self._caller = Caller(peer.name, access, "socket")
 
-    async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        gone = asyncio.create_task(_until_gone(reader))
-        try:
-            told = None
-            while not gone.done():
-                change = asyncio.create_task(self._answering.changes.next())
-                status = self._answering.status()
-                if (fresh := without_ages(status)) != told:
-                    told = fresh
-                    await _write(writer, Answer(ok=True, result=msgspec.Raw(_encode(status))))
-                await asyncio.wait({change, gone}, return_when=asyncio.FIRST_COMPLETED)
-                change.cancel()
-                await asyncio.wait({gone}, timeout=_WATCH_GAP_S)
-        finally:
-            gone.cancel()
+    async def caller(self) -> Caller:
+        return self._caller
+
+    async def greet(self, hello: HelloRequest) -> Greeting:
+        if hello.token or hello.behalf:
+            raise DeniedError("on this socket the kernel says who asks: no token, and nobody else's name")
+        return Greeting("", self._caller.name, self._caller.access)
 
 
 def listen(path: Path) -> socket.socket:
@@ -193,34 +144,3 @@ def listen(path: Path) -> socket.socket:
 def _remove(path: Path | None) -> None:
     if path is not None:
         path.unlink(missing_ok=True)
-
-
-async def _read_line(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, within_s: float
-) -> bytes | None:
-    try:
-        async with asyncio.timeout(within_s):
-            line = await reader.readline()
-    except TimeoutError:
-        await _write(writer, _error(ErrorKind.USAGE, f"no request within {within_s:g}s"))
-        return None
-    except ValueError:
-        await _write(writer, _error(ErrorKind.USAGE, f"a request has at most {protocol.LINE_MAX} bytes"))
-        return None
-    return line or None
-
-
-async def _until_gone(reader: asyncio.StreamReader) -> None:
-    """Return when the other side closed; what it says meanwhile is not listened to."""
-    while await reader.read(4096):
-        pass
-
-
-async def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
-    writer.write(_encode(answer) + b"\n")
-    async with asyncio.timeout(_WRITE_WITHIN_S):
-        await writer.drain()
-
-
-def _error(kind: ErrorKind, message: str) -> Answer:
-    return Answer(ok=False, error=Failure(kind, message))

@@ -1,7 +1,7 @@
 """Who may talk to the agent: decided in one place, for every verb, by the kernel's word on who connected.
 
-Root and the agent's own user may do everything, and so may members of `control.group`. Everybody else is refused,
-whatever the modes of the socket and its folder happen to be.
+Root and the agent's own user may do everything. Members of `control.group` may look and operate; to stop everything is for
+the others. Everybody else is refused, whatever the modes of the socket and its folder happen to be.
 """
 
 import grp
@@ -33,7 +33,7 @@ def peer_of(connection: socket.socket) -> Peer:
 
 def why_denied(peer: Peer, group: str | None) -> str:
     """Return why `peer` may not talk to this agent; empty if it may. May ask the user database."""
-    if peer.uid in (0, os.geteuid()):
+    if is_owner(peer):
         return ""
     if group is None:
         own = os.geteuid()
@@ -45,6 +45,11 @@ def why_denied(peer: Peer, group: str | None) -> str:
     if number in groups_of(peer):
         return ""
     return f"user {peer.name} may not: not a member of group {group}"
+
+
+def is_owner(peer: Peer) -> bool:
+    """Tell whether it is root or the agent's own user."""
+    return peer.uid in (0, os.geteuid())
 
 
 def groups_of(peer: Peer) -> tuple[int, ...]:

@@ -6,6 +6,8 @@
 
 The verbs are the closed list of requests below; decoding checks the type of each argument. Nothing is looked up by
 a name that came over the wire. `watch` is answered with one line now, and one more whenever something changed.
+
+The same is spoken between hosts, inside TLS, where `hello` comes first: it is no verb, but says who asks.
 """
 
 import re
@@ -37,6 +39,13 @@ def _verb(class_name: str) -> str:
 
 class Request(msgspec.Struct, frozen=True, tag_field="verb", tag=_verb, forbid_unknown_fields=True):
     """What is asked. The class's name is the verb: `ExplainDataRequest` is `explain-data`."""
+
+
+class HelloRequest(Request, frozen=True):
+    """What a caller from another host says first, inside TLS. Answered with `Greeting`."""
+
+    token: Text = ""
+    behalf: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$")] | None = None
 
 
 class PingRequest(Request, frozen=True):
@@ -174,6 +183,14 @@ class Answer(Value, frozen=True):
     ok: bool
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: Failure | None = None
+
+
+class Greeting(Value, frozen=True):
+    """Who you are to this agent, and what you may ask for."""
+
+    host: str  # this agent's; empty on the control socket
+    name: str  # yours
+    access: str  # view, operate, admin
 
 
 class Accepted(Value, frozen=True):
