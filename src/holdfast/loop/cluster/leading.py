@@ -15,8 +15,12 @@ from holdfast.model.cluster import Assignment, Lease
 from holdfast.model.cluster_events import Assign, BreakLease, DropWish, FenceHost, Order
 from holdfast.model.ids import HostName, MemberName, ServiceName, component_id
 from holdfast.model.policy import ServicePolicy
-from holdfast.model.time import MINUTE, Instant
+from holdfast.model.standing import Status
+from holdfast.model.time import MINUTE, SECOND, Instant
 from holdfast.model.value import Value, replace
+
+
+GATHERS_FOR = 3 * SECOND
 
 
 class Led(Value, frozen=True):
@@ -100,6 +104,13 @@ def _placing(
     assert state.policy.cluster is not None
     if all(member.on is not None for member in service.members):
         return hosting.Placing({}), ()
+    movable = [member.name for member in service.members if member.on is None]
+    if _is_gathering(state, now) and not places[service.name].keys() >= set(movable):
+        unplaced = {
+            name: "other hosts may still come" for name in movable if name not in places[service.name]
+        }
+        known = {name: host for name, host in places[service.name].items() if name in movable}
+        return hosting.Placing(known, unplaced=unplaced), (state.leads_since + GATHERS_FOR,)
     waits = 0 if service.is_exclusive else service.placement.move_after
     back_by = {host: since + waits for host, since in state.gone_since.items()}
     missing = frozenset(host for host, by in back_by.items() if now < by)
@@ -114,6 +125,11 @@ def _placing(
     }
     placing = hosting.place(state.policy, service, places, able | frozenset(staying.values()), budget)
     return placing, tuple(by for by in back_by.values() if now < by)
+
+
+def _is_gathering(state: ClusterState, now: Instant) -> bool:
+    """Tell whether hosts may still come, as at the first start: what nobody has yet is not handed out before."""
+    return bool(state.gone_since) and now < state.leads_since + GATHERS_FOR
 
 
 def _is_mass_failure(state: ClusterState) -> bool:
@@ -138,6 +154,8 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
     holder = lease.member if lease is not None else None
     if lease is not None and lease.host in state.view.hosts and all(c.member != holder for c in candidates):
         return Led()  # its agent has not told yet how it is
+    if (waiting := _first_choice(state, service, lease, candidates, now)) is not None:
+        return waiting
     chosen = holders.choose(
         candidates,
         holder,
@@ -152,6 +170,26 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
     after = Assignment(service.name, state.leads_under, placing.placed, chosen.member, chosen.host, why)
     led = _assigned(before, after, placing.moved)
     return Led(orders + led.orders, withheld)
+
+
+def _first_choice(
+    state: ClusterState,
+    service: ServicePolicy,
+    lease: Lease | None,
+    candidates: tuple[Candidate, ...],
+    now: Instant,
+) -> Led | None:
+    """Give the members listed first a moment to come up, when nobody has ever held the lease."""
+    assert state.view is not None
+    until = state.leads_since + GATHERS_FOR
+    if lease is not None or state.view.lease_epochs.get(service.name, 0) or now >= until:
+        return None
+    first = service.members[0].name
+    standing = next((c.report for c in candidates if c.member == first), None)
+    is_coming = standing is None or (bool(standing.unfit) and standing.status is Status.UNKNOWN)
+    if not is_coming:
+        return None
+    return Led(withheld={service.name: f"{first} is listed first and may still come up"}, wakes=(until,))
 
 
 def _assigned(before: Assignment | None, after: Assignment, moved: tuple[str, ...]) -> Led:

@@ -39,7 +39,7 @@ def observe(state: ClusterState, event: events.ClusterEvent, now: Instant) -> Cl
         case events.PolicyGiven():
             return _with_revision(replace(state, policy=event.policy))
         case events.Elected():
-            return replace(state, leads_under=event.epoch).noting(
+            return replace(state, leads_under=event.epoch, leads_since=now).noting(
                 now, "info", state.me, "leads", f"epoch {event.epoch}"
             )
         case events.Deposed():

@@ -98,6 +98,7 @@ class ClusterState(Value, frozen=True):
     started_at: Instant
     session: Session = Session()
     leads_under: Epoch = 0  # this host leads under that epoch; 0: it does not lead
+    leads_since: Instant = 0
     assigned_under: dict[
         ServiceName, Epoch
     ] = {}  # the highest leader's epoch seen on each assignment; kept on disk
