@@ -1,9 +1,13 @@
 """Heartbeats over real sockets: who is believed, and what is refused and counted."""
 
 import asyncio
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -281,6 +285,23 @@ def test_a_long_report_comes_whole_and_is_not_sent_again_once_it_is_acknowledged
             assert b.heard[-1][0].report is not None
 
     asyncio.run(main())
+
+
+def test_a_long_report_comes_whole_where_packets_are_short() -> None:
+    inside = "ip link set lo mtu 1500 up && exec " + shlex.join(
+        [sys.executable, "-m", "tests.contract.heartbeat_fragments"]
+    )
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no network namespaces here")
+    ran = subprocess.run(
+        ["unshare", "--net", "sh", "-c", inside],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "400 in fragments\n"), ran.stderr
 
 
 def test_a_silent_peer_is_offered_a_long_report_rarely() -> None:
