@@ -4,18 +4,23 @@ The words are those of `holdfast.coordination.address`, which takes the address 
 """
 
 import re
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from holdfast.config.document import Node, Scalar
 from holdfast.config.kinds import Kind, RefusedError, Schema, Text
 from holdfast.config.problems import did_you_mean, quote
+from holdfast.config.quantities import Span
 from holdfast.config.scope import INVALID, Invalid, Scope
+from holdfast.model.time import MILLISECOND, MINUTE
+from holdfast.model.value import replace
 
 SCHEMES = ("zookeeper", "etcd", "etcds", "embedded")
 OPTIONS = ("user", "password_file", "tls", "ca", "cert", "key", "timeout")
 
 _URL = re.compile(r"([a-z]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?", re.ASCII)
+_PREFIX = re.compile(r"(?:/(?!\.\.?(?:/|$))[a-z0-9_.-]+)+")
+_TIMEOUT = (50 * MILLISECOND, MINUTE)
 _PASSWORD = re.compile(r"(password=)[^&#]*|//[^/@?]*@")
 
 
@@ -45,9 +50,10 @@ class Coordinator(Kind, frozen=True):
         if scheme == "embedded":
             _check_folder(servers, path, query)
         else:
+            _check_prefix(unquote(path).rstrip("/"))
             for server in servers.split(","):
                 _check_server(server)
-            _check_options(query or "")
+            _check_options(scheme, query or "", scalar)
         return url
 
     @property
@@ -76,6 +82,17 @@ def _check_folder(servers: str, path: str, query: str | None) -> None:
         raise RefusedError("must have no options: embedded has none")
 
 
+def _check_prefix(prefix: str) -> None:
+    if prefix and (not _PREFIX.fullmatch(prefix) or len(prefix) > 512):
+        raise RefusedError(
+            f"has {quote(prefix)} where a prefix of keys should be", "write lower-case words, such as /shop"
+        )
+    if f"{prefix}/".startswith("/zookeeper/"):
+        raise RefusedError(
+            "has the prefix /zookeeper, which belongs to ZooKeeper itself", "write another one"
+        )
+
+
 def _check_server(server: str) -> None:
     match = _SERVER.fullmatch(server)
     if match is None or not 0 < int(match[2] or 1) < 65536:
@@ -83,13 +100,20 @@ def _check_server(server: str) -> None:
         raise RefusedError(message, "write name:port, 10.0.0.1:port or [fd00::1]:port, with commas between")
 
 
-def _check_options(query: str) -> None:
+def _check_options(scheme: str, query: str, scalar: Scalar) -> None:
     options = dict(parse_qsl(query, keep_blank_values=True))
     for name in options:
         if name not in OPTIONS:
             raise RefusedError(f"has the unknown option {quote(name)}", did_you_mean(name, OPTIONS))
     if options.get("tls", "yes") not in {"yes", "no"}:
         raise RefusedError("must have tls=yes or tls=no")
+    if options.get("tls") == "no" and (scheme == "etcds" or options.keys() & {"ca", "cert", "key"}):
+        raise RefusedError("has tls=no, which contradicts etcds://, ca, cert and key")
+    if "timeout" in options:
+        try:
+            Span(*_TIMEOUT).parse(replace(scalar, text=options["timeout"]))
+        except RefusedError as refused:
+            raise RefusedError(f"has a timeout that {refused.message}") from None
     for one, other in (("cert", "key"), ("user", "password_file")):
         if (one in options) != (other in options):
             raise RefusedError(f"has only one of {one} and {other}, which belong together")

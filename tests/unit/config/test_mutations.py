@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.config import ConfigError, load_text, plan
+from holdfast.loop.localizing import localized
 from holdfast.model.policy import Policy
 from tests.unit.config.worlds import ROOT, tree
 
@@ -39,6 +41,9 @@ def read(text: str) -> Policy | None:
         hold(error)
         return None
     plan(None, policy)
+    for host in policy.hosts:
+        placed = {name: {member.name: host for member in s.members} for name, s in policy.services.items()}
+        assert "\\u0000" not in msgspec.json.encode(localized(policy, host, placed)).decode()
     return policy
 
 

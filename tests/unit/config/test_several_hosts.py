@@ -2,7 +2,8 @@
 
 import pytest
 
-from holdfast.config import Plan, WeaknessCode, plan
+from holdfast.config import Plan, WeaknessCode, coordinator, plan
+from holdfast.coordination import address
 from holdfast.model.policy import (
     ClusterPolicy,
     CoordinatorLoss,
@@ -165,6 +166,45 @@ def test_a_coordinator_is_zookeeper_or_etcd_or_a_folder(url: str) -> None:
     assert cluster.coordinator == url
 
 
+def test_the_file_and_the_drivers_know_the_same_words_of_a_coordinators_address() -> None:
+    assert set(coordinator.SCHEMES) == {*address.DEFAULT_PORTS, "embedded"}
+    assert set(coordinator.OPTIONS) == set(address.OPTIONS) - {"password"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "etcd://e1,e2:2379/shop?timeout=2s",
+        "etcds://[fd00::1]:2379?ca=/c&cert=/d&key=/k&user=u&password_file=/p",
+        "etcd://a:0",
+        "etcd://",
+        "etcd://a,,b",
+        "etcd://a b",
+        "etcd://a?user=u",
+        "etcd://a?cert=/c",
+        "etcd://a?tls=perhaps",
+        "etcds://a?tls=no",
+        "etcd://a?ca=/c&tls=no",
+        "etcd://a?colour=red",
+        "etcd://a/",
+        "etcd://a/Shop",
+        "etcd://a/shop/..",
+        "etcd://a/shop/.x%5f",
+        "zookeeper://a/zookeeper/x",
+        "zookeeper://a//x",
+    ],
+)
+def test_the_file_and_the_drivers_agree_on_what_an_address_is(url: str) -> None:
+    try:
+        address.parsed(url)
+        is_address = True
+    except address.AddressError:
+        is_address = False
+    assert (
+        wrong(WEB, cluster=f"cluster: {{ coordinator: '{url}', secret: {{ file: k }} }}") == []
+    ) == is_address
+
+
 # --- what is wrong with it ------------------------------------------------------------------------------
 
 
@@ -197,6 +237,14 @@ def test_hosts_and_cluster_go_together() -> None:
         (
             "coordinator: 'zookeeper://a?user=u', secret: { file: k }",
             "has only one of user and password_file",
+        ),
+        (
+            "coordinator: 'etcd://a?timeout=2', secret: { file: k }",
+            "has a timeout that must be a duration such as",
+        ),
+        (
+            "coordinator: 'etcd://a?timeout=2m', secret: { file: k }",
+            "has a timeout that must be from 50ms to 1m",
         ),
         ("coordinator: 'embedded://store', secret: { file: k }", "must name a folder, with three slashes"),
         ("coordinator: 'embedded:///a?tls=yes', secret: { file: k }", "must have no options"),
