@@ -35,6 +35,8 @@ _NEEDED: dict[type[protocol.Request], Access] = {
     protocol.IncidentsRequest: Access.VIEW,
     protocol.IncidentRequest: Access.VIEW,
     protocol.HealthRequest: Access.VIEW,
+    protocol.ClusterRequest: Access.VIEW,
+    protocol.PoliciesRequest: Access.ADMIN,  # the whole file: commands, users, places of secrets
     protocol.SwitchoverRequest: Access.OPERATE,
     protocol.DrainRequest: Access.OPERATE,
     protocol.PauseRequest: Access.OPERATE,

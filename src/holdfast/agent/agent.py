@@ -20,9 +20,11 @@ from holdfast import __version__
 from holdfast.agent import clock, status
 from holdfast.agent.answering import Answering
 from holdfast.agent.asking import Asking
+from holdfast.agent.audit import AUDIT, Audit
 from holdfast.agent.carrying_out import CarryingOut
 from holdfast.agent.changes import Changes
 from holdfast.agent.cluster.clustering import Clustering, Joints, Place
+from holdfast.agent.cluster.commanding import Commanding
 from holdfast.agent.cluster.host import Host
 from holdfast.agent.control import Control
 from holdfast.agent.directory import StateDirectory
@@ -33,8 +35,10 @@ from holdfast.agent.notify import Notifier
 from holdfast.agent.peers import group_number
 from holdfast.agent.recalling import recall
 from holdfast.agent.reloading import Reloading
+from holdfast.agent.remote import RemoteControl
 from holdfast.agent.surveying import Surveying
 from holdfast.agent.telling import lines_of
+from holdfast.agent.tokens import TOKENS, Tokens
 from holdfast.agent.turning import TICK_EVERY, Turned, Turning
 from holdfast.components.guarding import facts_of, facts_to_be
 from holdfast.components.local import LocalProcesses
@@ -103,12 +107,27 @@ class Agent:
         self._clustering = self._joined(host) if host is not None else None
         history = JournalHistory(path / JOURNAL, self._journal.flush)
         answering = Answering(self._turning, self._changes, history, self.status, self._reloading.reload)
-        self._control = Control(answering, lambda: self._turning.state.policy.control.group, self._say)
+        self._audit = Audit(path / AUDIT, self._say)
+        self._control = Control(
+            answering, lambda: self._turning.state.policy.control.group, self._say, self._audit
+        )
+        self._remote: RemoteControl | None = None
+        if host is not None and self._clustering is not None:
+            answering.commanding = Commanding(self._clustering)
+            self._remote = RemoteControl(
+                answering,
+                lambda: self._turning.state.policy,
+                host.name,
+                audit=self._audit,
+                tokens=Tokens(path / TOKENS),
+                say=self._say,
+            )
         self._follow()
 
     def status(self) -> status.AgentStatus:
         """Return how the agent itself is."""
-        problems = (self._reloading.problem, self._balancer_problem, self._journal.problem or "")
+        remote = self._remote.problem if self._remote is not None else ""
+        problems = (self._reloading.problem, self._balancer_problem, self._journal.problem or "", remote)
         return status.AgentStatus(
             pid=os.getpid(),
             version=__version__,
@@ -158,6 +177,9 @@ class Agent:
             await self._clustering.open()
             for name, work in self._clustering.works():
                 self._keep(work, name)
+        if self._remote is not None:
+            await self._remote.open()
+            self._keep(self._remote.stay_open(), "listening for other hosts")
         self._keep(self._surveying.keep_surveying(), "surveying")
         self._keep(self._surveying.keep_looking(self._has_balancer), "looking")
         # What was made until now lives as long as the agent: the collector need not go through it again.
@@ -175,6 +197,8 @@ class Agent:
         )
         self._say(Line(Level.INFO, "agent", "leaving", text))
         await self._control.close()
+        if self._remote is not None:
+            await self._remote.close()
         await self._carrying_out.close(_LEAVE_WITHIN_S)
         if self._clustering is not None:
             await self._clustering.leave(is_down=is_down)
@@ -188,6 +212,7 @@ class Agent:
         await self._probing.close()
         await self._traffic.close()
         await self._components.close()
+        await asyncio.to_thread(self._audit.close)
         await asyncio.to_thread(self._journal.close)
 
     def _joined(self, host: Host) -> Clustering:

@@ -6,12 +6,13 @@ so the answer tells what is already under way; who wants more waits for the end 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias, assert_never
+from typing import Protocol, TypeAlias, TypeVar, assert_never
 
 import msgspec
 
 from holdfast.agent import clock, protocol
 from holdfast.agent.changes import Changes
+from holdfast.agent.cluster.commanding import Commanding
 from holdfast.agent.protocol import Accepted, Answer, ErrorKind, Failure
 from holdfast.agent.status import AgentStatus, SystemStatus, status_of
 from holdfast.agent.turning import Turning
@@ -32,6 +33,8 @@ from holdfast.model.events import (
 from holdfast.model.ids import ServiceName
 from holdfast.model.state import State
 from holdfast.model.time import SECOND
+
+T = TypeVar("T")
 
 Reload: TypeAlias = Callable[[str], Awaitable[Failure | None]]
 
@@ -76,6 +79,7 @@ class Answering:
         self._history = history
         self._agent = agent
         self._reload = reload
+        self.commanding: Commanding | None = None  # None: one host only
 
     def status(self) -> SystemStatus:
         """Return how things are."""
@@ -88,7 +92,18 @@ class Answering:
         except RefusedError as refused:
             return Answer(ok=False, error=refused.failure)
 
-    async def _fulfil(self, request: protocol.AnyRequest, by: str) -> object:
+    async def _of_cluster(
+        self, request: protocol.ClusterRequest | protocol.PoliciesRequest | protocol.ApplyRequest, by: str
+    ) -> object:
+        match request:
+            case protocol.ClusterRequest():
+                return self.commanding.status() if self.commanding is not None else None
+            case protocol.PoliciesRequest():
+                return _or_refused(await self._several_hosts().history())
+            case protocol.ApplyRequest():
+                return _or_refused(await self._several_hosts().apply(request, by))
+
+    async def _fulfil(self, request: protocol.AnyRequest, by: str) -> object:  # noqa: C901 - one line a verb
         match request:
             case protocol.PingRequest():
                 return self._agent()
@@ -109,6 +124,12 @@ class Answering:
                 return await asyncio.to_thread(self._history.health, service, hours)
             case protocol.ReloadRequest():
                 return await self._reloaded(by)
+            case protocol.SwitchoverRequest(service=service) if (
+                self.commanding is not None and self.commanding.is_leased(service)
+            ):
+                return _or_refused(await self.commanding.switchover(request, by))
+            case protocol.ClusterRequest() | protocol.PoliciesRequest() | protocol.ApplyRequest():
+                return await self._of_cluster(request, by)
             case (
                 protocol.SwitchoverRequest()
                 | protocol.DrainRequest()
@@ -120,6 +141,12 @@ class Answering:
                 return await self._command(request, command_of(request, by))
             case _:
                 assert_never(request)
+
+    def _several_hosts(self) -> Commanding:
+        if self.commanding is None:
+            message = "the file has one host only: `holdfast reload` takes a changed file over"
+            raise RefusedError(ErrorKind.USAGE, message)
+        return self.commanding
 
     async def _incident(self, id_: str) -> IncidentRecord:
         found = await asyncio.to_thread(self._history.incident, id_)
@@ -179,6 +206,12 @@ class Answering:
             raise RefusedError(ErrorKind.FAILED, f"{accepted.what} failed: {progress.text}")
         took = round((clock.now() - began_at) / SECOND, 3)
         return msgspec.structs.replace(accepted, done=True, outcome=progress.text, took_s=took)
+
+
+def _or_refused(answer: T | Failure) -> T:
+    if isinstance(answer, Failure):
+        raise RefusedError(answer.kind, answer.message, answer.reasons)
+    return answer
 
 
 def command_of(request: protocol.AnyCommandRequest, by: str) -> Command:

@@ -138,6 +138,24 @@ class ReloadRequest(Request, frozen=True):
     """Read the file again. Answered with `Accepted` when it is in force."""
 
 
+class ClusterRequest(Request, frozen=True):
+    """How are the other hosts? Answered with `ClusterStatus`, or null if there is one host only."""
+
+
+class ApplyRequest(Request, frozen=True, kw_only=True):
+    """Share a file with all hosts. Answered with `AppliedPolicy`."""
+
+    text: Annotated[str, msgspec.Meta(max_length=900_000)]
+    expect: int | None = (
+        None  # number of the shared file that was looked at (0: none); None: whichever is in force
+    )
+    dry_run: bool = False
+
+
+class PoliciesRequest(Request, frozen=True):
+    """Which files were shared? Answered with a list of `PolicyRevision`, the newest first."""
+
+
 AnyCommandRequest: TypeAlias = (
     SwitchoverRequest | DrainRequest | PauseRequest | ResumeRequest | RestartRequest | DownRequest
 )
@@ -151,6 +169,9 @@ AnyRequest: TypeAlias = (
     | IncidentsRequest
     | IncidentRequest
     | HealthRequest
+    | ClusterRequest
+    | PoliciesRequest
+    | ApplyRequest
     | AnyCommandRequest
     | ReloadRequest
 )
@@ -203,6 +224,14 @@ class Accepted(Value, frozen=True):
     done: bool | None = None  # None: not waited for
     outcome: str = ""
     took_s: float | None = None
+
+
+class AppliedPolicy(Value, frozen=True):
+    """A file that is shared with all hosts now."""
+
+    number: int  # 0: it was only looked at
+    revision: str
+    by: str
 
 
 class StateAnswer(Value, frozen=True):

@@ -73,6 +73,7 @@ class Clustering:
     def __init__(self, place: Place, turning: Turning, joints: Joints, say: Callable[[Line], None]) -> None:
         policy, me, secret, directory = place.policy, place.me, place.secret, place.directory
         assert policy.cluster is not None
+        self.folder = place.folder
         self._local = turning
         self._say = say
         memory = recall(directory)
@@ -109,7 +110,7 @@ class Clustering:
         self._reporting = Reporting(book, self.keeping, self._state, say)
         self._reported: tuple[dict[ComponentId, MemberReport], object, bool] | None = None
         self._entitlements: dict[ServiceName, Entitlement] | None = None
-        self._elsewhere: dict[ComponentId, MemberReport] = {}
+        self.elsewhere: dict[ComponentId, MemberReport] = {}
         self._local_turned_at = clock.now()
         self._nothing_held = asyncio.Event()
         self._nothing_held.set()
@@ -215,8 +216,8 @@ class Clustering:
                 self._entitlements = entitlements
                 self._local.put(Entitled(entitlements))
         members = showing.elsewhere(state)
-        if members != self._elsewhere:
-            self._elsewhere = members
+        if members != self.elsewhere:
+            self.elsewhere = members
             self._local.put(ElsewhereSeen(members))
         if state.policy is not turned.before.policy or state.view is not turned.before.view:
             self.localizing.look()

@@ -112,7 +112,8 @@ def _take(
         return None, "", None
     assert wanted.holder is not None
     if policy.name in state.view.leases:
-        return None, f"{state.view.leases[policy.name].host} still holds it", None
+        holder = state.view.leases[policy.name].host
+        return None, f"{holder} still holds it" if holder != state.me else "", None
     report = state.report.members.get(component_id(policy.name, wanted.holder))
     if report is None or report.unfit:
         return None, f"{wanted.holder} cannot serve: {report.unfit if report else 'not looked at yet'}", None

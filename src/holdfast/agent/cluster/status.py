@@ -1,0 +1,139 @@
+"""What an agent tells of the cluster: hosts, leader, leases, promises, and what is held back. All ages in seconds."""
+
+from holdfast.agent.cluster.clustering import Clustering
+from holdfast.detect.reach import Reach
+from holdfast.loop.cluster import leasing
+from holdfast.loop.cluster.state import ClusterState, Note, latest_report
+from holdfast.loop.cluster.whereabouts import host_of
+from holdfast.model.cluster import Assignment, Lease, MemberReport
+from holdfast.model.ids import ComponentId, HostName, ServiceName, component_id
+from holdfast.model.time import SECOND, Instant
+from holdfast.model.value import Value
+
+
+class HostStatus(Value, frozen=True):
+    """One host as seen from here."""
+
+    name: HostName
+    address: str
+    is_me: bool
+    leads: bool
+    has_session: bool  # with the coordinator
+    reach: str  # by heartbeats: heard, suspect, lost, unknown; "me"
+    silent_s: float | None  # since its last beat
+    revision: str  # of the policy that it runs
+    version: str
+    problem: str
+    leases: tuple[ServiceName, ...]
+
+
+class LeaseStatus(Value, frozen=True):
+    """One exclusive service: who holds its lease, and who should."""
+
+    service: ServiceName
+    lease: Lease | None
+    assignment: Assignment | None
+    left_s: float | None  # held here: until nobody else can hold it
+    promised_by: dict[HostName, float] = {}  # held here: seconds that others still keep their word
+    withheld: str = ""
+
+
+class ElsewhereStatus(Value, frozen=True):
+    """One member on another host, as seen from here."""
+
+    component: ComponentId
+    host: HostName
+    report: MemberReport
+
+
+class ClusterStatus(Value, frozen=True):
+    """The cluster as one host sees it."""
+
+    me: HostName
+    is_connected: bool  # this host's session is sure
+    is_current: bool  # what stands in the coordinator is being watched
+    problem: str
+    hosts: tuple[HostStatus, ...]
+    leases: tuple[LeaseStatus, ...]
+    elsewhere: tuple[ElsewhereStatus, ...]
+    policy_number: int  # of the file shared by `holdfast apply`; 0: each host has its own
+    policy_waiting: str  # a newer one is there, and why it is not in force here
+    withheld: dict[str, str]
+    refused_beats: dict[str, int]
+    notes: tuple[Note, ...]
+
+
+def cluster_status(clustering: Clustering, now: Instant) -> ClusterStatus:
+    """Return how the cluster is."""
+    state = clustering.turning.state
+    not_understood = [f"{key}: {why}" for key, why in clustering.seeing.not_understood.items()]
+    problems = [
+        clustering.keeping.problem,
+        clustering.arming.problem,
+        clustering.localizing.problem,
+        *not_understood,
+    ]
+    return ClusterStatus(
+        me=state.me,
+        is_connected=state.session.is_sure(now),
+        is_current=clustering.seeing.is_current,
+        problem="; ".join(problem for problem in problems if problem),
+        hosts=tuple(_host(state, name, now) for name in state.policy.hosts),
+        leases=tuple(
+            _lease(state, name, now)
+            for name, service in state.policy.services.items()
+            if service.is_exclusive
+        ),
+        elsewhere=tuple(_elsewhere(state, clustering.elsewhere)),
+        policy_number=clustering.sharing.memory.policy_number,
+        policy_waiting=clustering.sharing.waiting,
+        withheld=state.withheld,
+        refused_beats=clustering.beating.refused,
+        notes=state.notes,
+    )
+
+
+def _host(state: ClusterState, name: HostName, now: Instant) -> HostStatus:
+    report = latest_report(state, name)
+    peer = state.peers.get(name)
+    view = state.view
+    return HostStatus(
+        name=name,
+        address=state.policy.hosts[name].address,
+        is_me=name == state.me,
+        leads=view is not None and view.leader is not None and view.leader.host == name,
+        has_session=view is not None and name in view.hosts,
+        reach="me" if name == state.me else str(state.reach.get(name, Reach.UNKNOWN)),
+        silent_s=round((now - peer.heard_at) / SECOND, 3) if peer is not None and peer.life else None,
+        revision=report.revision if report is not None else "",
+        version=report.version if report is not None else "",
+        problem=report.problem if report is not None else "",
+        leases=tuple(s for s, lease in view.leases.items() if lease.host == name) if view is not None else (),
+    )
+
+
+def _lease(state: ClusterState, service: ServiceName, now: Instant) -> LeaseStatus:
+    view, held = state.view, state.held.get(service)
+    left = (leasing.deadlines(state)[service] - now) / SECOND if held is not None else None
+    promised = held.promised if held is not None else {}
+    return LeaseStatus(
+        service=service,
+        lease=view.leases.get(service) if view is not None else None,
+        assignment=view.assignments.get(service) if view is not None else None,
+        left_s=round(left, 3) if left is not None else None,
+        promised_by={
+            host: round((until - now) / SECOND, 3) for host, until in promised.items() if until > now
+        },
+        withheld=state.withheld.get(service, "") or state.withheld.get(f"lease {service}", ""),
+    )
+
+
+def _elsewhere(state: ClusterState, members: dict[ComponentId, MemberReport]) -> list[ElsewhereStatus]:
+    found = []
+    for service in state.policy.services.values():
+        for member in service.members:
+            id_ = component_id(service.name, member.name)
+            host = host_of(state, service, member.name)
+            if host is not None and id_ in members:
+                found.append(ElsewhereStatus(id_, host, members[id_]))
+    return found
