@@ -19,7 +19,14 @@ from holdfast.coordination.recipes.seats import Hold
 from holdfast.coordination.recipes.shared_policy import HISTORY_MAX, Applied, Conflict, Forged, TooLarge
 from holdfast.model.cluster import Assignment, Claim, ClusterView, HostReport, Lease, OperatorWish
 from holdfast.model.ids import Epoch, HostName, LifeId, ServiceName
-from holdfast.ports.coordination import Condition, ConflictError, Coordinator, Session
+from holdfast.ports.coordination import (
+    Condition,
+    ConflictError,
+    Coordinator,
+    Session,
+    SessionLostError,
+    UnavailableError,
+)
 from tests.contract.coordination.lease_holders import lease_holder
 from tests.contract.coordination.stages import DRIVERS, Stage
 from tests.contract.coordination.staging import is_gone, staged, until
@@ -182,6 +189,53 @@ async def test_of_processes_that_race_for_one_lease_exactly_one_has_it(stage: St
         await asyncio.gather(one.take(), two.take())
         said = [(await one.answered())["is_"], (await two.answered())["is_"]]
         assert sorted(said) == ["refused", "taken"]
+
+
+@staged
+async def test_what_is_answered_while_the_engine_falls_silent_is_true(stage: Stage) -> None:
+    if stage.silence is None:
+        pytest.skip("this engine cannot be silenced")
+    is_over = asyncio.Event()
+    answers: list[str] = []
+
+    async def take_and_give(client: Coordinator) -> None:
+        leases, session, possible = book_of(stage, client).leases, None, {0}
+        while not is_over.is_set():
+            try:
+                epoch = int(entry.value) if (entry := await client.get(f"{leases.path}/db/epoch")) else 0
+                if session is None or now() >= session.deadline:
+                    session = await client.open_session(stage.ttl)
+                await session.renew()
+            except (UnavailableError, SessionLostError):
+                continue
+            assert epoch in possible, answers
+            if await leases.give("db", epoch) == Done():
+                answer = await leases.take("db", "a", session, after_epoch=epoch)
+                # Nobody else writes: what is refused must never come to be, and what is taken must be there.
+                possible = {epoch + isinstance(answer, Taken), epoch + (not isinstance(answer, Refused))}
+                answers.append(type(answer).__name__)
+
+    working = asyncio.create_task(take_and_give(await stage.client()))
+    chance = random.Random(0)
+    for _ in range(4):
+        await has_taken_again(answers, working)
+        await asyncio.sleep(chance.uniform(0, 0.01))
+        async with stage.silence():
+            await asyncio.sleep(1.2)  # longer than a request is waited for
+    await has_taken_again(answers, working)
+    is_over.set()
+    await working
+
+
+async def has_taken_again(answers: list[str], working: "asyncio.Task[None]") -> None:
+    before = len(answers)
+
+    async def has_taken() -> bool:
+        if working.done():
+            working.result()
+        return "Taken" in answers[before:]
+
+    await until(has_taken)
 
 
 # --- adopting -------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A request or an answer that is lost on the way: what is answered then is true, whichever of the two it was."""
 
 import asyncio
+import random
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
@@ -11,6 +12,8 @@ from holdfast.coordination.memory import MemoryCoordinator, MemoryEngine
 from holdfast.coordination.recipes.answers import LOOKS_MAX, Done, Doubtful, Refused
 from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.coordination.recipes.leases import Taken
+from holdfast.coordination.recipes.membership import Membership
+from holdfast.coordination.recipes.seats import Claim, claim_in
 from holdfast.coordination.recipes.shared_policy import Applied
 from holdfast.coordination.recipes.values import (
     UNPACKED_MAX_BYTES,
@@ -21,7 +24,7 @@ from holdfast.coordination.recipes.values import (
 )
 from holdfast.model.cluster import HostReport, OperatorWish
 from holdfast.model.time import SECOND
-from holdfast.ports.coordination import ConflictError, Guard, Session, UnknownError, Write
+from holdfast.ports.coordination import ConflictError, Entry, Guard, Session, UnknownError, Write
 
 Story: TypeAlias = Callable[[MemoryCoordinator, ClusterBook, Session], Awaitable[None]]
 
@@ -175,6 +178,19 @@ def test_a_write_that_was_held_up_cannot_undo_what_followed() -> None:
             assert engine.revision == before
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("value", [b"", b"[", b'{"by":"\xff"}', b'{"x":' + b"[" * 60_000])
+def test_bytes_that_nobody_understands_are_a_claim_and_a_member_by_nobody_we_know(value: bytes) -> None:
+    entry = Entry("/demo/leader/seats/0", value, 1, 1)
+    assert claim_in(entry) == Claim(0, "unknown", "")
+
+    async def story(client: MemoryCoordinator, book: ClusterBook, _: Session) -> None:
+        await client.put("/demo/members/h1", value)
+        group = Membership(client, "/demo/members", now=lambda: 0, chance=random.Random(0))
+        assert await group.members() == {"h1": {}}
+
+    told(story)
 
 
 # --- values ---------------------------------------------------------------------------------------------

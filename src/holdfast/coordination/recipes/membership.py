@@ -14,6 +14,7 @@ import msgspec
 from holdfast.coordination.limits import check_key
 from holdfast.coordination.recipes.pausing import Pauses
 from holdfast.coordination.recipes.seats import ATTEMPTS_MAX, BEAT_MAX
+from holdfast.coordination.recipes.values import NotUnderstoodError, decoded
 from holdfast.coordination.recipes.viewing import views
 from holdfast.model.time import Instant
 from holdfast.ports.coordination import (
@@ -135,6 +136,6 @@ class Member:
 
 def _decoded(value: bytes) -> Facts:
     try:
-        return msgspec.json.decode(value, type=dict[str, str])
-    except msgspec.DecodeError:
+        return decoded(value, dict[str, str])
+    except NotUnderstoodError:
         return {}  # somebody else's bytes: a member of whom nothing is known

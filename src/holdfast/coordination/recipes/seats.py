@@ -23,6 +23,7 @@ import msgspec
 
 from holdfast.coordination.limits import check_key
 from holdfast.coordination.recipes.pausing import Pauses
+from holdfast.coordination.recipes.values import NotUnderstoodError, decoded
 from holdfast.coordination.recipes.viewing import views
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.model.value import Value
@@ -274,8 +275,8 @@ def claim_in(entry: Entry | None) -> Claim | None:
     if entry is None:
         return None
     try:
-        return msgspec.json.decode(entry.value, type=Claim)
-    except msgspec.DecodeError:
+        return decoded(entry.value, Claim)
+    except NotUnderstoodError:
         return Claim(0, "unknown", "")
 
 
