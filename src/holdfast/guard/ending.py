@@ -62,19 +62,25 @@ class Ending:
         """Tell whether a process with this environment belongs to it."""
         return bool(self._marks) and all(mark in environment for mark in self._marks)
 
-    def look(self, stats: dict[int, Stat], marked: set[Identity], now: int) -> None:
-        """Find what is left of it and kill that. `marked`: what carries its mark."""
-        self._family |= _family((self._facts.pid, self._facts.ticks), stats)
-        known = self._family | {(self._facts.pid, self._facts.ticks)}
-        inside = processes.members(self._facts.cgroup)
-        self.left = {identity for identity in known if processes.is_running(identity)}
-        self.left |= {stats[pid].identity for pid in inside if pid in stats and not stats[pid].is_gone}
-        self.left |= marked
+    def kill_family(self, stats: dict[int, Stat]) -> None:
+        """Begin a look: kill its main process and all that came from it, as far as /proc tells."""
         if self._facts.cgroup:
             processes.kill_members(self._facts.cgroup)
+        main = self._facts.pid, self._facts.ticks
+        self._family |= _family(main, stats) | {main}
+        self.left = {identity for identity in self._family if processes.is_running(identity)}
         for identity in self.left:
             self._kill(identity)
-        self._looks_in_vain = 0 if self.left or inside - stats.keys() else self._looks_in_vain + 1
+
+    def kill_rest(self, stats: dict[int, Stat], marked: set[Identity], now: int) -> None:
+        """End a look: kill what carries its mark (`marked`) and what else is in its control group."""
+        inside = processes.members(self._facts.cgroup)
+        rest = marked | {stats[pid].identity for pid in inside if pid in stats and not stats[pid].is_gone}
+        for identity in rest - self.left:
+            self._kill(identity)
+        self.left |= rest
+        is_in_vain = not self.left and inside <= stats.keys()
+        self._looks_in_vain = self._looks_in_vain + 1 if is_in_vain else 0
         self.look_at = now + self._pause
         if self.left:
             self._pause = min(2 * self._pause, LOOK_AGAIN_MAX)
@@ -89,13 +95,15 @@ def look_for(endings: Iterable[Ending], now: int) -> None:
     """Let all of them look, over one reading of /proc: after a frozen agent many deadlines pass at once."""
     stats = {pid: stat for pid in processes.pids() if (stat := processes.read_stat(pid)) is not None}
     marked: dict[Ending, set[Identity]] = {ending: set() for ending in endings}
+    for ending in marked:
+        ending.kill_family(stats)  # before anything else is read: a busy host has thousands of environments
     for pid, stat in stats.items():
         environment = b"" if stat.is_gone else processes.read_environment(pid)
         for ending, found in marked.items():
             if ending.is_marked(environment):
                 found.add(stat.identity)
     for ending, found in marked.items():
-        ending.look(stats, found, now)
+        ending.kill_rest(stats, found, now)
 
 
 def _family(main: Identity, stats: dict[int, Stat]) -> set[Identity]:
