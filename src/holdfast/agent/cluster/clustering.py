@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from holdfast import __version__
 from holdfast.agent import clock
 from holdfast.agent.cluster.arming import Arming
 from holdfast.agent.cluster.beating import HeartBeating
@@ -84,7 +85,7 @@ class Clustering:
             life,
             policy,
             clock.now(),
-            report=first_report(life),
+            report=first_report(life, __version__),
             assigned_under=memory.assigned_under,
         )
         self.turning = cluster = ClusterTurning(state)

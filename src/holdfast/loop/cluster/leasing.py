@@ -230,7 +230,9 @@ def compared(state: ClusterState, before: ClusterState, now: Instant) -> Cluster
             continue  # the view is older than our taking it
         if last > held.epoch or (lease is not None and lease.host != state.me):
             by = f"{lease.host}, epoch {lease.epoch}" if lease is not None else f"somebody, epoch {last}"
-            state = state.with_held(name, None).noting(now, "error", name, "lost", f"the lease is with {by}")
+            state = state.with_held(name, None)
+            if not held.is_ending:  # otherwise it was given up, and the answer is on its way
+                state = state.noting(now, "error", name, "lost", f"the lease is with {by}")
         elif lease is None and held.session == state.session.number and not _is_moving(state, name):
             # It vanished though our session lives.
             until = min(held.until, now + ADOPT_WITHIN)

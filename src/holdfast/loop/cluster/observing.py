@@ -245,6 +245,6 @@ def expired(state: ClusterState, now: Instant) -> ClusterState:
     return leasing.ran_out(state, now)
 
 
-def first_report(life: str) -> HostReport:
+def first_report(life: str, version: str = "") -> HostReport:
     """Return the report of an agent that has not looked at anything yet."""
-    return HostReport(life)
+    return HostReport(life, version=version)
