@@ -233,11 +233,17 @@ def compared(state: ClusterState, before: ClusterState, now: Instant) -> Cluster
             state = state.with_held(name, None)
             if not held.is_ending:  # otherwise it was given up, and the answer is on its way
                 state = state.noting(now, "error", name, "lost", f"the lease is with {by}")
-        elif lease is None and held.session == state.session.number and not _is_moving(state, name):
-            # It vanished though our session lives.
+        elif lease is None and _was_seen(before, name, held) and not _is_moving(state, name):
+            # It vanished though our session lives. (One that was just taken may come into sight key by key.)
             until = min(held.until, now + ADOPT_WITHIN)
             state = state.with_held(name, replace(held, session=-1, until=until))
     return _with_last_held(state, before, now)
+
+
+def _was_seen(before: ClusterState, name: ServiceName, held: HeldLease) -> bool:
+    lease = before.view.leases.get(name) if before.view is not None else None
+    is_ours = lease is not None and (lease.host, lease.epoch) == (before.me, held.epoch)
+    return is_ours and held.session == before.session.number
 
 
 def _is_moving(state: ClusterState, name: ServiceName) -> bool:
