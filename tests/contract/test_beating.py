@@ -287,6 +287,19 @@ def test_a_long_report_comes_whole_and_is_not_sent_again_once_it_is_acknowledged
     asyncio.run(main())
 
 
+def test_what_our_last_life_was_acknowledged_does_not_count() -> None:
+    async def main() -> None:
+        async with pair() as (a, b, _):
+            await acquainted(a, b)
+            b.send(heard={"a": Heard("a-0", 1, 0, report=9)})
+            await until(lambda: a.heard[-1][0].sequence == b.sequence)
+            a.send(report=long_report(100), report_number=1)
+            await until(lambda: b.heard[-1][0].sequence == a.sequence)
+            assert b.heard[-1][0].report is not None
+
+    asyncio.run(main())
+
+
 def test_a_long_report_comes_whole_where_packets_are_short() -> None:
     inside = "ip link set lo mtu 1500 up && exec " + shlex.join(
         [sys.executable, "-m", "tests.contract.heartbeat_fragments"]
