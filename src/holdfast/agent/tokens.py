@@ -106,8 +106,9 @@ def write_tokens(path: Path, tokens: tuple[Token, ...]) -> None:
         opened.write(text)
         opened.flush()
         os.fsync(file)
-        if path.exists():
-            os.fchown(file, path.stat().st_uid, path.stat().st_gid)
+        if os.geteuid() == 0:
+            # Root writes it for the agent's user, whose folder it is in.
+            os.fchown(file, path.parent.stat().st_uid, path.parent.stat().st_gid)
     fresh.replace(path)
 
 

@@ -7,7 +7,7 @@ import click
 
 from holdfast.agent.protocol import Accepted, CommandRequest
 from holdfast.cli.asking import asking
-from holdfast.cli.place import place_options
+from holdfast.cli.place import agent_options
 from holdfast.cli.printing import print_json
 from holdfast.model.time import HOUR, SECOND, Duration, parse_duration, show_duration
 from holdfast.model.value import Value
@@ -80,7 +80,7 @@ def wish_options(*, timeout: str, reason: Reason = "optional") -> Callable[[F], 
                 help="Wait no longer: exit 7.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-            place_options,
+            agent_options,
         ]
         if reason == "required":
             options.insert(

@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import holdfast
-from holdfast.cli.place import place_options
+from holdfast.cli.place import agent_options, place
 
 
 class Verb(NamedTuple):
@@ -29,11 +29,13 @@ VERBS = {
     "plan": Verb("plan", "Begin", "Show what the file would change, and its single points of failure."),
     "run": Verb("run", "Begin", "Run the agent: keep the file's services up."),
     "agent": Verb("run", "Begin", "Run the agent of one of several hosts."),
+    "guard": Verb("guard", "Begin", "Run the guard: end a primary whose deadline passes."),
     "status": Verb("status", "Look", "Show how everything is, on one screen."),
     "explain": Verb("explain", "Look", "Say why something is so, or why something was not done."),
     "incidents": Verb(
         "incidents", "Look", "List what went wrong, what it cost, or tell one incident in full."
     ),
+    "audit": Verb("audit", "Look", "Show who asked the agent for what, and what came of it."),
     "switchover": Verb("moving", "Act", "Move a service to another member, by plan."),
     "drain": Verb("moving", "Act", "Take new work away from a member."),
     "restart": Verb("moving", "Act", "Restart a service or a member, one at a time."),
@@ -43,6 +45,9 @@ VERBS = {
     "down": Verb("holding", "Act", "Stop every service, and the agent."),
     "simulate": Verb("simulate", "Prove", "Play faults through on virtual time; nothing real is touched."),
     "replay": Verb("replay", "Prove", "Decide a journal's turns again and compare."),
+    "certs": Verb("certs", "Several hosts", "Make certificates for hosts and people."),
+    "tokens": Verb("tokens", "Several hosts", "Give out tokens, and take them back."),
+    "secret": Verb("secret", "Several hosts", "Make the key that all hosts of a cluster share."),
     "lock": Verb("lock", "Tools", "Run a command while holding a lock."),
     "schema": Verb("policy_file", "Tools", "Print the JSON Schema of holdfast.yaml."),
     "completion": Verb("completion", "Tools", "Print the completion script of a shell."),
@@ -107,9 +112,10 @@ class LazyGroup(click.Group):
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@place_options
+@agent_options
 @click.version_option(holdfast.__version__, "--version", message="holdfast %(version)s")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Keep services up: detect, diagnose, fail over, recover.
 
     \b
@@ -119,6 +125,12 @@ def main() -> None:
       holdfast run               keep its services up
       holdfast status --watch    look, from another terminal
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    name = context.invoked_subcommand
+    if place().host is None or name not in VERBS:
+        return
+    verb = context.command.get_command(context, name) if isinstance(context.command, click.Group) else None
+    if verb is not None and not any(option.name == "host" for option in verb.params):
+        raise click.UsageError(f"--host is for verbs that ask an agent, and {name} asks none")
 
 
 if __name__ == "__main__":

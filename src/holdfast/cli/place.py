@@ -1,4 +1,4 @@
-"""Where the file and the state directory are: options of every verb, given before or after it.
+"""Where the file and the state directory are, and which host's agent is meant: options given before or after a verb.
 
 The agent's directory hangs on the system's name, which stands in the file. Only that one line of the file is
 read to find it: an agent must stay reachable while its file is being edited and full of mistakes.
@@ -16,6 +16,11 @@ from holdfast.agent.directory import VARIABLE, choose_directory
 from holdfast.cli.exits import ExitCode, Trouble
 
 FILES = (Path("holdfast.yaml"), Path("/etc/holdfast/holdfast.yaml"))
+_TLS = {
+    "ca": "With --host: the authority that the agent's certificate is of.",
+    "cert": "With --host: your certificate.",
+    "key": "With --host: its key.",
+}
 _SYSTEM = re.compile(rb"""^system[ \t]*:[ \t]*["']?([a-z0-9][a-z0-9-]*)""", re.MULTILINE)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,6 +32,8 @@ class Place:
     def __init__(self) -> None:
         self.file: Path | None = None
         self.directory: Path | None = None
+        self.host: str | None = None  # whose agent is asked; None: this host's, over its socket
+        self.tls: dict[str, str] = {}  # "ca", "cert", "key": what was given of them
 
 
 def place_options(command: F) -> F:
@@ -48,6 +55,29 @@ def place_options(command: F) -> F:
         help=f"The agent's state directory.  [env: {VARIABLE}; default: by the system's name]",
     )
     return file(directory(command))
+
+
+def agent_options(command: F) -> F:
+    """Give a verb that asks an agent the options of `place_options`, and `--host` for the agent of another host."""
+    host = click.option(
+        "--host",
+        metavar="NAME|ADDRESS[:PORT]",
+        expose_value=False,
+        callback=_remember_host,
+        help="Ask the agent of that host, over TLS.",
+    )
+    decorated: Any = command
+    for what, line in reversed(_TLS.items()):
+        decorated = click.option(
+            f"--tls-{what}",
+            metavar="FILE",
+            expose_value=False,
+            hidden=True,  # of interest once, and then in the environment: docs/cli.md has them
+            callback=_remember_tls,
+            help=line,
+        )(decorated)
+    result: F = place_options(host(decorated))
+    return result
 
 
 def place() -> Place:
@@ -73,6 +103,13 @@ def find_file(given: Path | None = None) -> Path:
 def find_directory() -> Path:
     """Return the state directory of the agent that is meant; Trouble if that cannot be told."""
     chosen = place()
+    if chosen.host is not None:
+        hint = "log in there to look into its files"
+        raise Trouble(
+            f"this is on {chosen.host}, and only its agent can be asked over the network",
+            ExitCode.USAGE,
+            hint=hint,
+        )
     if chosen.directory is not None or os.environ.get(VARIABLE):
         return choose_directory("", chosen.directory)
     if chosen.file is not None or any(path.is_file() for path in FILES):
@@ -113,3 +150,14 @@ def _remember_file(context: click.Context, _: click.Parameter, value: Path | Non
 def _remember_directory(context: click.Context, _: click.Parameter, value: Path | None) -> None:
     if value is not None:
         context.ensure_object(Place).directory = value
+
+
+def _remember_host(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Place).host = value
+
+
+def _remember_tls(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        assert parameter.name is not None
+        context.ensure_object(Place).tls[parameter.name.removeprefix("tls_")] = value

@@ -34,13 +34,21 @@ def renewed(page: str) -> str:
 def _verb(name: str, root: click.Context) -> str:
     command = main.get_command(root, name)
     assert command is not None
+    return _help(name, command, root, "###")
+
+
+def _help(name: str, command: click.Command, parent: click.Context, level: str) -> str:
     context = click.Context(
         command,
-        parent=root,
+        parent=parent,
         info_name=name,
         terminal_width=_WIDTH,
         max_content_width=_WIDTH,
         help_option_names=["-h", "--help"],
     )
     with context:
-        return f"### holdfast {name}\n\n```\n{command.get_help(context).rstrip()}\n```\n"
+        text = f"{level} {context.command_path}\n\n```\n{command.get_help(context).rstrip()}\n```\n"
+    if not isinstance(command, click.Group):
+        return text
+    under = [_help(one.name or "", one, context, f"{level}#") for one in command.commands.values()]
+    return "\n".join([text, *under])

@@ -217,7 +217,7 @@ def test_a_refusal_exits_with_5_and_every_reason(call: Call, agent: StandIn) -> 
     [
         (ErrorKind.TIMEOUT, 7),
         (ErrorKind.FAILED, 1),
-        (ErrorKind.DENIED, 1),
+        (ErrorKind.DENIED, 5),
         (ErrorKind.USAGE, 2),
         (ErrorKind.BUSY, 1),
     ],

@@ -7,7 +7,7 @@ from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.explaining import AboutComponent, AboutDecision, AboutIncident, AboutService
 from holdfast.cli.facts import Facts
 from holdfast.cli.painting import Paint, terminal_paint
-from holdfast.cli.place import place_options
+from holdfast.cli.place import agent_options
 from holdfast.cli.printing import print_json
 from holdfast.cli.rendering_explain import (
     component_text,
@@ -30,7 +30,7 @@ from holdfast.model.time import show_duration
     help="Say, rule by rule, why this is not done to SUBJECT now.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@place_options
+@agent_options
 def explain(subject: str, why_not: str | None, *, as_json: bool) -> None:
     """Say why something is so, or why something was not done.
 

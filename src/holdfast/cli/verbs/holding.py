@@ -9,7 +9,7 @@ from holdfast.cli.asking import asking
 from holdfast.cli.commanding import Span, Wish, command, told, wish_options
 from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.loading import load_policy
-from holdfast.cli.place import find_file, place_options
+from holdfast.cli.place import agent_options, find_file, place
 from holdfast.cli.printing import print_json
 from holdfast.model.time import DAY, SECOND, Duration
 
@@ -59,7 +59,7 @@ def resume(target: str | None, wish: Wish) -> None:
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only check the file; `holdfast plan` says what would change.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@place_options
+@agent_options
 def reload(*, dry_run: bool, as_json: bool) -> None:
     """Have the agent read its file again.
 
@@ -73,6 +73,9 @@ def reload(*, dry_run: bool, as_json: bool) -> None:
       holdfast reload --dry-run
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     if dry_run:
+        if place().host is not None:
+            hint = "holdfast validate checks a file that is here"
+            raise Trouble("the file that would be read is on that host", ExitCode.USAGE, hint=hint)
         policy = load_policy(find_file())
         click.echo(f"the file is valid, revision {policy.revision}; nothing was changed")
         return

@@ -6,7 +6,7 @@ from holdfast.agent import clock as host_clock
 from holdfast.cli import facts
 from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.painting import terminal_paint
-from holdfast.cli.place import place_options
+from holdfast.cli.place import agent_options
 from holdfast.cli.printing import print_json
 from holdfast.cli.rendering_incident import incident_list_text, incident_text
 from holdfast.cli.rendering_postmortem import postmortem_text
@@ -17,7 +17,7 @@ from holdfast.cli.rendering_postmortem import postmortem_text
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="List so many.")
 @click.option("--export", type=click.Choice(["md"]), help="Print one incident as a page for a post-mortem.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@place_options
+@agent_options
 def incidents(incident: str | None, limit: int, export: str | None, *, as_json: bool) -> None:
     """List what went wrong, what it cost, or tell one incident in full.
 

@@ -9,7 +9,7 @@ from holdfast.cli.asking import UnreachableError, asking
 from holdfast.cli.exits import ExitCode
 from holdfast.cli.loading import load_policy
 from holdfast.cli.painting import terminal_paint
-from holdfast.cli.place import find_file, place_options
+from holdfast.cli.place import agent_options, find_file
 from holdfast.cli.printing import print_json
 from holdfast.cli.rendering_plan import plan_text
 from holdfast.model.policy import Policy
@@ -24,7 +24,7 @@ _CHANGES = 2  # as terraform says it
     "--detailed-exitcode", is_flag=True, help="Exit with 0 for no changes, 1 for an error, 2 for changes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@place_options
+@agent_options
 def plan(path: Path | None, *, detailed_exitcode: bool, as_json: bool) -> None:
     """Show what the file would change, and its single points of failure.
 

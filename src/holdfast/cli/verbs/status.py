@@ -9,7 +9,7 @@ from holdfast.agent.client import ControlClient
 from holdfast.cli.asking import asking
 from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.painting import terminal_paint
-from holdfast.cli.place import place_options
+from holdfast.cli.place import agent_options
 from holdfast.cli.printing import print_json
 from holdfast.cli.rendering_status import nagios_code, nagios_text, status_text
 from holdfast.cli.standing import Standing, standing_of
@@ -27,7 +27,7 @@ _CLEAR = "\x1b[H\x1b[J"
 @click.option(
     "--nagios", is_flag=True, help="Print one line and exit with 0, 1, 2 or 3, as Nagios-style checks do."
 )
-@place_options
+@agent_options
 def status(*, watch: bool, as_json: bool, nagios: bool) -> None:
     """Show how everything is, on one screen.
 
