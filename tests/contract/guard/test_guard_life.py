@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -282,6 +284,17 @@ def test_a_call_that_is_cancelled_leaves_the_next_one_alone(watch: Watch) -> Non
                 await asyncio.gather(call, return_exceptions=True)
 
     run(story())
+
+
+def test_the_verb_becomes_the_guard(watch: Watch) -> None:
+    command = [sys.executable, "-m", "holdfast.cli.main", "guard", "--directory", str(watch.directory)]
+    guard = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    assert guard.stderr is not None
+    assert b"watches over" in guard.stderr.readline()
+    assert watch.guards() == [guard.pid]
+    guard.terminate()
+    guard.communicate(timeout=20)
+    assert guard.returncode == 0
 
 
 def _end(pid: int) -> None:
