@@ -11,6 +11,7 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,10 +26,15 @@ class Member:
     def __init__(self, address: str, command: Sequence[str], folder: Path) -> None:
         self.address = address
         self.folder = folder
-        # It ends with us even if the test run is killed and no fixture gets to clean up.
-        self._command = ("setpriv", "--pdeathsig", "KILL", *command)
+        self._command = tuple(command)
+        self.prefix: Sequence[str] = ()  # what has it run elsewhere, such as in a network namespace
         self._process: subprocess.Popen[bytes] | None = None
         self.is_frozen = False
+
+    @property
+    def pid(self) -> int:
+        """Return the server's process id; 0 if it does not run."""
+        return self._process.pid if self._process is not None and self.is_running else 0
 
     @property
     def is_running(self) -> bool:
@@ -41,8 +47,13 @@ class Member:
     def start(self) -> None:
         assert not self.is_running
         with (self.folder / "log").open("ab") as log:
+            # It ends with us even if the test run is killed and no fixture gets to clean up.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+                ("setpriv", "--pdeathsig", "KILL", *self.prefix, *self._command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
             )
         self.is_frozen = False
 
@@ -77,6 +88,8 @@ class Ensemble(ABC):
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = tuple(members)
+        # From where the lab asks the members: their own network, if that is not the machine's.
+        self.inside: Callable[[], AbstractContextManager[object]] = nullcontext
 
     @abstractmethod
     def leads(self, member: Member) -> bool:
@@ -100,7 +113,8 @@ class Ensemble(ABC):
         found: list[Member] = []
 
         def is_known() -> bool:
-            found[:] = [m for m in self.members if m.is_serving and self.leads(m)]
+            with self.inside():
+                found[:] = [m for m in self.members if m.is_serving and self.leads(m)]
             return len(found) == 1
 
         until(is_known, f"one leader of {self.scheme}", self.said)
@@ -123,7 +137,8 @@ class Ensemble(ABC):
         """Wait until every running member serves."""
 
         def is_ready() -> bool:
-            return all(self.serves(member) for member in self.members if member.is_serving)
+            with self.inside():
+                return all(self.serves(member) for member in self.members if member.is_serving)
 
         until(is_ready, f"all members of {self.scheme} serve", self.said)
 
