@@ -43,6 +43,7 @@ class BeatHeard(Tagged, frozen=True):
     """A heartbeat of another host came, and its sender is who it says."""
 
     beat: Beat
+    at: Instant  # when it came, which may be a while before it is turned
 
 
 class MembersReported(Tagged, frozen=True):

@@ -21,6 +21,9 @@ VERBS = {
     "restart": b'{"target": "db"}',
     "down": b"{}",
     "reload": b"{}",
+    "cluster": b"{}",
+    "policies": b"{}",
+    "apply": b'{"text": "system: shop"}',
 }
 decoder = msgspec.json.Decoder(protocol.AnyRequest)
 

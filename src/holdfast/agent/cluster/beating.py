@@ -83,8 +83,8 @@ class HeartBeating:
         if self._transport is not None:
             self._transport.send(beat)
 
-    def _heard(self, beat: Beat, _: Instant) -> None:
-        self._turning.put(BeatHeard(beat))
+    def _heard(self, beat: Beat, at: Instant) -> None:
+        self._turning.put(BeatHeard(beat, at))
 
     def _speak_to(self, policy: Policy) -> None:
         if self._transport is not None and policy.cluster is not None:

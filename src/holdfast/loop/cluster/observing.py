@@ -113,7 +113,7 @@ def _heard(state: ClusterState, event: events.BeatHeard, now: Instant) -> Cluste
     if beat.host not in state.policy.hosts or beat.host == state.me:
         return state
     peer = state.peers.get(beat.host) or Peer(beat.host)
-    after = hear(peer, beat, now)
+    after = hear(peer, beat, min(event.at, now))
     if after is peer:
         return state  # it came late or twice
     state = replace(state, peers={**state.peers, beat.host: after})
