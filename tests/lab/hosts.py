@@ -5,12 +5,12 @@ first three hosts. A *cluster* is one test's own: its agents, its folders, its f
 It leaves the site as it found it.
 
     with Site("etcd", 3) as site, Cluster(site, folder) as cluster:
-        cluster.write({"db": cluster.witnesses()}, lease="1s")
+        cluster.write({"db": cluster.witnesses("db", 7100)}, lease="1s")
         cluster.start_agents()
-        cluster.start_clients(cluster.site.network["h1"], 8080)
+        cluster.start_clients(address, 7100)
         cluster.nemesis.crash("h1")
         ...
-        history = cluster.end()
+        told = never_two(cluster.end(), "db")
 """
 
 import json
@@ -26,6 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from holdfast.components.cgroups import Cgroups
+from holdfast.components.marking import read_instance
 from tests.lab.ensembles import Ensemble
 from tests.lab.etcd_ensemble import EtcdEnsemble
 from tests.lab.history import History, note, read
@@ -128,22 +130,40 @@ class Cluster:
         }
         self.file.write_text(json.dumps(document, indent=1), encoding="utf-8")  # JSON is YAML too
 
+    def witnesses(self, service: str, port: int, mode: str = "active-standby", **more: Any) -> dict[str, Any]:
+        """Return a service of the file: a witness on each host, called after it; one of them serves."""
+        return {
+            "mode": mode,
+            "members": {host.name: {"on": host.name} for host in self.site.hosts},
+            "port": port,
+            "run": {
+                "command": self.witness("{member}", service, port),
+                "promote": self.hook("promote", "{member}", service),
+                "demote": self.hook("demote", "{member}", service),
+                "stop": {"grace": "2s"},
+            },
+            "probes": {"alive": {"http": "/health", "every": "200ms", "timeout": "300ms", "fall": 3}},
+            **more,
+        }
+
     def witness(self, name: str, service: str, port: int) -> list[str]:
         """Return the command of a witness: `name` is what it answers, such as its host's."""
         return [
             *(PYTHON, "-I", "-S", str(HERE / "witness.py"), "serve"),
             *("--name", name, "--service", service, "--port", str(port)),
             *("--history", str(self.history), "--marks", str(self.marks)),
-            *("--control", str(self._control(name, service))),
+            *("--control", self._control(name, service)),
         ]
 
     def hook(self, role: str, name: str, service: str) -> list[str]:
-        """Return the command that has a witness become `promote`d or `demote`d."""
-        control = str(self._control(name, service))
-        return [PYTHON, "-I", "-S", str(HERE / "witness.py"), role, "--control", control]
+        """Return the command that has a witness `promote`d or `demote`d."""
+        return [
+            *(PYTHON, "-I", "-S", str(HERE / "witness.py"), role),
+            *("--control", self._control(name, service)),
+        ]
 
-    def _control(self, name: str, service: str) -> Path:
-        return self.folder / f"{service}-{name}.control"
+    def _control(self, name: str, service: str) -> str:
+        return str(self.folder / f"{service}-{name}.control")
 
     # --- what runs ------------------------------------------------------------------------------------
 
@@ -166,6 +186,22 @@ class Cluster:
     def start_agents(self) -> None:
         for host in self.site.hosts:
             self.start_agent(host.name)
+
+    def start_witness(
+        self,
+        host: str,
+        service: str,
+        port: int,
+        epoch: int,
+        prefix: Sequence[str] = (),
+        role: str = "primary",
+    ) -> subprocess.Popen[bytes]:
+        """Start a witness by hand, as an agent would."""
+        return self.site.network[host].start(
+            [*prefix, *self.witness(host, service, port)],
+            self.log(f"witness-{host}"),
+            {"HOLDFAST_EPOCH": str(epoch), "HOLDFAST_START_ROLE": role},
+        )
 
     def start_clients(self, address: str, port: int, where: str = "hub") -> None:
         """Have clients ask every 10 ms until `end`."""
@@ -238,3 +274,7 @@ class Cluster:
         with self._disks, suppress(subprocess.TimeoutExpired):
             self.end()
         self.site.restore(self.nemesis)
+        for host in self.site.hosts:
+            if (self.directory(host.name) / "components").is_dir():
+                for _, group in Cgroups.find(read_instance(self.directory(host.name))).occupied():
+                    group.remove()

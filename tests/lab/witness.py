@@ -6,6 +6,7 @@
 
 As primary it marks "I serve, under epoch e" every 5 ms on a Unix datagram socket: a path, which no network partition cuts. Each request
 that it answers it notes in the history before it answers. As standby it does neither, and answers with 503.
+GET /health is answered in either role, and noted in neither.
 
 Instants are nanoseconds of CLOCK_BOOTTIME as the machine counts them: one clock for all hosts of the lab. The standard
 library only, so that it starts in an instant.
@@ -64,14 +65,16 @@ class Witness:
         with client:
             client.settimeout(REQUEST_WITHIN_S)
             try:
-                client.recv(65536)
+                asked = client.recv(65536)
+                if asked.startswith(b"GET /health"):  # a probe, no client: nothing is noted
+                    _send(client, "200 OK", "up")
+                    return
                 with self._lock:
-                    status, body = (
-                        ("200 OK", self.name) if self.is_primary else ("503 Standby", "not primary")
-                    )
-                    if self.is_primary:
-                        os.write(self._history, json.dumps(self._said("served")).encode() + b"\n")
-                    client.sendall(f"HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+                    if not self.is_primary:
+                        _send(client, "503 Standby", "not primary")
+                        return
+                    os.write(self._history, json.dumps(self._said("served")).encode() + b"\n")
+                    _send(client, "200 OK", self.name)
             except OSError:
                 return
 
@@ -85,6 +88,10 @@ class Witness:
             "pid": os.getpid(),
             "epoch": self.epoch,
         }
+
+
+def _send(client: socket.socket, status: str, body: str) -> None:
+    client.sendall(f"HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
 
 
 def serve(options: argparse.Namespace) -> None:
