@@ -64,16 +64,19 @@ class ClusterTurning:
         self._woken.clear()
         if self._events:
             return
-        due = next_wake(self.state, clock.now())
+        slept_at = clock.now()
+        due = max(next_wake(self.state, slept_at), slept_at + _WAKE_MIN)
         try:
-            async with asyncio.timeout(max(due - clock.now(), _WAKE_MIN) / SECOND):
+            async with asyncio.timeout((due - slept_at) / SECOND):
                 await self._woken.wait()
         except TimeoutError:
-            late = max(0, clock.now() - max(due, self.turned_at + _WAKE_MIN))
-            await asyncio.sleep(
-                0
-            )  # what the sockets hold was said before now: hear it before judging anybody
-            self.put(TimePassed(late))
+            pass
+        late = clock.now() - due
+        if late < 0:
+            return  # something happened, and in time
+        self.before_judging()
+        # First of all: what did not come while we slept too long is nobody's fault but ours.
+        self._events.appendleft(TimePassed(late))
 
     def _turn(self, event: ClusterEvent) -> None:
         at = self.turned_at = clock.now()
