@@ -9,6 +9,7 @@ Two files of `BYTES_MAX` at most. Lines are written by a thread: a disk that han
 was accepted is in the journal, which is.
 """
 
+import hashlib
 import os
 import queue
 import threading
@@ -32,6 +33,7 @@ _READING_AGAIN = 10 * MINUTE
 _DENIED_AGAIN = 10 * SECOND
 _KNOWN_MAX = 1024  # callers and verbs whose last line is remembered
 _QUEUE_MAX = 10_000
+_TEXT_MAX = 400  # letters of an argument that are kept
 _CLOSE_WITHIN_S = 2.0
 
 
@@ -174,7 +176,14 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
 def _asked(request: protocol.Request) -> dict[str, Any]:
     fields = msgspec.structs.asdict(request)
-    return {name: value for name, value in fields.items() if value not in (None, "", False, 0.0)}
+    return {name: _kept(value) for name, value in fields.items() if value not in (None, "", False, 0.0)}
+
+
+def _kept(value: Any) -> Any:  # noqa: ANN401 - any field of a request
+    # A whole file would fill the log, and may hold what is nobody's business. Its digest tells which one it was.
+    if isinstance(value, str) and (len(value) > _TEXT_MAX or "\n" in value):
+        return f"{len(value)} letters, sha256 {hashlib.sha256(value.encode()).hexdigest()}"
+    return value
 
 
 def _told(answer: Answer) -> str:

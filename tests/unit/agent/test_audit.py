@@ -5,7 +5,15 @@ from holdfast.agent import audit
 from holdfast.agent.access import Access, Caller
 from holdfast.agent.audit import AUDIT, Audit, older, read_entries
 from holdfast.agent.log import Line
-from holdfast.agent.protocol import Answer, DrainRequest, ErrorKind, Failure, PauseRequest, StatusRequest
+from holdfast.agent.protocol import (
+    Answer,
+    ApplyRequest,
+    DrainRequest,
+    ErrorKind,
+    Failure,
+    PauseRequest,
+    StatusRequest,
+)
 
 ANN = Caller("ann@10.0.0.9", Access.OPERATE, "certificate", "10.0.0.9")
 ROOT = Caller("root", Access.ADMIN, "socket")
@@ -34,6 +42,18 @@ def test_every_change_is_kept_whoever_asks_however_often(tmp_path: Path) -> None
     assert [entry.result for entry in entries] == ["refused: it is refused; last member; paused"] * 3
     assert entries[0].asked == {"component": "web/web-1"}
     assert entries[0].at.endswith("Z")
+
+
+def test_whole_files_are_kept_by_their_digest(tmp_path: Path) -> None:
+    log = Audit(tmp_path / AUDIT, lambda _: None)
+    log.note(ROOT, ApplyRequest(text="system: orders\npassword: hunter2\n", expect=3), OK)
+    log.note(ROOT, PauseRequest(for_s=1, why="x" * 4000), OK)
+    log.close()
+    applied, paused = read_entries(tmp_path / AUDIT)
+    assert applied.asked["expect"] == 3
+    assert applied.asked["text"].startswith("33 letters, sha256 ")
+    assert paused.asked["why"].startswith("4000 letters, sha256 ")
+    assert "hunter2" not in (tmp_path / AUDIT).read_text("utf-8")
 
 
 def test_two_files_of_bounded_size_are_kept(tmp_path: Path) -> None:
