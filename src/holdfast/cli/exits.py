@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # configuration or usage
     DEGRADED = 3
     BELOW_THRESHOLD = 4
-    REFUSED = 5  # by a rule that keeps the system safe
+    REFUSED = 5  # by a rule that keeps the system safe, or because the caller may not
     COORDINATOR = 6  # unreachable
     TIMED_OUT = 7
 
