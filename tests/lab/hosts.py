@@ -45,6 +45,7 @@ WITHIN_S = 30.0
 POLL_S = 0.02
 HERE = Path(__file__).parent
 PYTHON = sys.executable
+HOLDFAST = str(Path(PYTHON).with_name("holdfast"))  # the command, as users have it
 
 
 class Site:
@@ -142,7 +143,7 @@ class Cluster:
                 "demote": self.hook("demote", "{member}", service),
                 "stop": {"grace": "2s"},
             },
-            "probes": {"alive": {"http": "/health", "every": "200ms", "timeout": "300ms", "fall": 3}},
+            "probes": {"alive": {"http": "/health", "every": "200ms", "timeout": "200ms", "fall": 3}},
             **more,
         }
 
@@ -178,7 +179,7 @@ class Cluster:
         """Start the agent of a host. `prefix` comes before its command, such as that of another boot clock."""
         self.directory(host).mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
-            *(*prefix, PYTHON, "-m", "holdfast", "agent"),
+            *(*prefix, HOLDFAST, "agent"),
             *("--config", str(self.file), "--host", host, "--directory", str(self.directory(host))),
         ]
         self.agents[host] = self.site.network[host].start(command, self.log(f"agent-{host}"), environment)

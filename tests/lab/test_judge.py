@@ -2,7 +2,15 @@
 
 from holdfast.model.time import MILLISECOND, SECOND, Instant
 from tests.lab.history import Asked, Beat, Fault, Healed, History, Mark, Record, Served, Starved
-from tests.lab.judging import Verdict, back_within, epochs_only_grow, never_two, outage, spans_of
+from tests.lab.judging import (
+    Verdict,
+    back_within,
+    epochs_only_grow,
+    longest_stall,
+    never_two,
+    outage,
+    spans_of,
+)
 
 EVERY = 5 * MILLISECOND
 
@@ -114,9 +122,15 @@ def test_without_a_recorder_nothing_is_known() -> None:
 
 
 def test_a_recorder_that_stalled_leaves_it_unknown() -> None:
-    records = (*serving("h1", 1, 0, 5000), *recorder(0, 1000), *recorder(4000, 5000))
+    records = (*serving("h1", 1, 0, 9000), *recorder(0, 1000), *recorder(8000, 9000))
     told = never_two(History(records), "db")
-    assert (told.verdict, told.why) == (Verdict.UNKNOWN, "the recorder was silent for 3000 ms")
+    assert (told.verdict, told.why) == (Verdict.UNKNOWN, "the recorder was silent for 7000 ms")
+
+
+def test_a_recorder_that_was_late_lost_nothing_and_says_how_late_it_was() -> None:
+    late = History((*serving("h1", 1, 0, 5000), *recorder(0, 1000), *recorder(3500, 5000)))
+    assert never_two(late, "db").verdict is Verdict.KEPT
+    assert longest_stall(late) == ms(2500)
 
 
 def test_lost_marks_leave_it_unknown() -> None:
@@ -126,7 +140,7 @@ def test_lost_marks_leave_it_unknown() -> None:
 
 
 def test_a_recorder_that_ended_before_the_primary_leaves_it_unknown() -> None:
-    assert never_two(history(serving("h1", 1, 0, 5000), to=1000), "db").verdict is Verdict.UNKNOWN
+    assert never_two(history(serving("h1", 1, 0, 9000), to=1000), "db").verdict is Verdict.UNKNOWN
 
 
 def test_what_nobody_served_is_unknown() -> None:
