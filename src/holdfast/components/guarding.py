@@ -25,7 +25,7 @@ from holdfast.components import marking, procfs
 from holdfast.components.marking import Mark
 from holdfast.components.procfs import Identity
 from holdfast.components.records import Folder
-from holdfast.guard import messages
+from holdfast.guard import messages, remembering
 from holdfast.guard.command import command
 from holdfast.guard.facts import Facts
 from holdfast.guard.messages import Arm, Ask, Disarm, Extend, Request
@@ -33,7 +33,6 @@ from holdfast.model.ids import ComponentId
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant, show_duration
 from holdfast.model.value import Value
 
-LOG = "guard.log"  # in the state directory: what a guard says that the agent started
 _LOG_MAX_BYTES = 1_000_000
 _BATCH = 128  # components in one packet: at most 255 characters each
 _SILENT_MAX = 2  # calls in a row without an answer; then it is frozen, and replaced
@@ -117,6 +116,11 @@ def _marks_of(directory: Path, component: ComponentId) -> tuple[str, ...]:
         marking.read_instance(directory), Mark(component, 0, is_primary=False, run_digest="")
     )
     return tuple(f"{name}={environment[name]}" for name in ("HOLDFAST_INSTANCE", "HOLDFAST_COMPONENT"))
+
+
+def log_of(directory: Path) -> Path:
+    """Return where a guard that the agent started tells what it does: not on a disk, which must not hold it up."""
+    return Path(f"{remembering.place_of(str(directory))[0]}.log")
 
 
 class Guarding:
@@ -276,7 +280,7 @@ class Guarding:
 
     def _spawn(self) -> Identity:
         arguments, environment = self._command
-        path = self._directory / LOG
+        path = log_of(self._directory)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         log = os.open(path, flags, 0o600)
         try:

@@ -49,7 +49,9 @@ class Facts:
         entries = tuple(text(mark, "facts.marks") for mark in marks)
         if not all("=" in mark[1:] and "\0" not in mark for mark in entries):
             raise ValueError("each of facts.marks is NAME=VALUE")
-        if pid in {1, os.getpid()}:
+        if (
+            pid == 1
+        ):  # our own number is refused when it is armed; remembered, it is that of a process that is gone
             raise ValueError(f"facts.pid is {pid}, and that is nobody's component")
         if pid == 0 and not entries:
             raise ValueError("facts.pid is 0, not started yet: then only marks can tell what belongs to it")

@@ -30,8 +30,8 @@ class Memory:
     @classmethod
     def take(cls, directory: str, *, is_patient: bool) -> "Memory | None":
         """Take the lock. While another guard has it: wait for its end if patient, None if not. OSError: no place."""
-        folder, warning = _folder(directory)
-        name = os.path.join(folder, _escape(os.path.realpath(directory)))
+        os.stat(directory)  # where it is missing nothing is left elsewhere
+        name, warning = place_of(directory)
         lock = os.open(f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if is_patient else fcntl.LOCK_NB))
@@ -84,6 +84,12 @@ class Memory:
     def close(self) -> None:
         """Let go of the place."""
         os.close(self._lock)
+
+
+def place_of(directory: str) -> tuple[str, str]:
+    """Return how the paths of the guard's files begin, and what is wrong with their place, if anything."""
+    folder, warning = _folder(directory)
+    return os.path.join(folder, _escape(os.path.realpath(directory))), warning
 
 
 def _folder(directory: str) -> tuple[str, str]:

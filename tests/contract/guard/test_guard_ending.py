@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.components import procfs
+from holdfast.components.guarding import facts_to_be
 from holdfast.guard.armed import Armed, ArmedSet
 from holdfast.guard.facts import Facts
 from holdfast.guard.remembering import Memory
@@ -104,6 +105,21 @@ def test_a_primary_whose_main_process_died_before_is_ended_with_what_it_left(wat
             await agent.exit()
             assert watch.stage.marked(), "its daemons outlive it, and may serve"
             await until(lambda: not watch.stage.marked())
+
+    run(story())
+
+
+def test_a_component_that_was_armed_before_it_was_started_is_found_by_its_mark(watch: Watch) -> None:
+    async def story() -> None:
+        async with watch.stage.agent() as agent, watch.guarding() as guarding:
+            await status_of(guarding)
+            facts = facts_to_be(watch.directory, COMPONENT)
+            assert await guarding.arm(COMPONENT, facts, now() + 2 * SECOND) is None
+            other = pid_of(await agent.start(SLEEPER, OTHER))
+            pid = pid_of(await agent.start(SLEEPER))
+            await gone(pid)
+            assert (await nothing_overdue(guarding)).armed == {}
+            assert runs(other)
 
     run(story())
 

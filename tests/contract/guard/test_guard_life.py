@@ -13,12 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.components.guarding import Guarding
+from holdfast.components.guarding import Guarding, log_of
 from holdfast.guard.messages import VERSION
 from holdfast.model.policy import ProcessSpec
 from holdfast.model.time import SECOND
 from tests.contract.components.stage import COMPONENT, FOREVER, pid_of, run, runs, staged, until
-from tests.contract.guard.watch import LONG, Watch, gone, now, read_field, status_of, until_status, watched
+from tests.contract.guard.watch import (
+    LONG,
+    Watch,
+    gone,
+    now,
+    read_field,
+    remove_files,
+    status_of,
+    until_status,
+    watched,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -132,7 +142,7 @@ def test_the_guard_does_not_belong_to_the_agents_session_and_is_first_in_line(wa
         async with watch.guarding() as guarding:
             pid = (await status_of(guarding)).guard.pid
             assert os.getsid(pid) == pid
-            said = (watch.directory / "guard.log").read_text()
+            said = log_of(watch.directory).read_text()
             assert ("memory is not locked" in said) == (read_field(pid, "VmLck") == 0)
             is_first = os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO
             assert ("no real-time priority" in said) != is_first
@@ -248,6 +258,8 @@ def test_where_no_guard_can_be_had_every_call_says_so(watch: Watch, tmp_path: Pa
         assert await guarding.disarm(COMPONENT)
         assert isinstance(await guarding.status(), str)
         await guarding.close()
+        await until(lambda: b"No such file" in log_of(nowhere).read_bytes())
+        remove_files(nowhere)
 
     run(story())
 

@@ -67,8 +67,7 @@ class Watch:
         return [pid for pid in procfs.pids() if mark in read_arguments(pid) and runs(pid)]
 
     def memory(self) -> Path:
-        folder, _ = remembering._folder(str(self.directory))
-        return Path(folder) / f"{remembering._escape(os.path.realpath(self.directory))}.json"
+        return Path(f"{remembering.place_of(str(self.directory))[0]}.json")
 
     def ask(self, packet: bytes) -> bytes:
         """Send raw bytes, return the raw answer."""
@@ -88,12 +87,14 @@ class Watch:
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
-        for path in (
-            self.memory(),
-            self.memory().with_suffix(".lock"),
-            self.memory().with_suffix(".json.new"),
-        ):
-            path.unlink(missing_ok=True)
+        remove_files(self.directory)
+
+
+def remove_files(directory: Path) -> None:
+    """Remove what the guards of `directory` leave outside of it."""
+    place, _ = remembering.place_of(str(directory))
+    for suffix in (".json", ".json.new", ".lock", ".log"):
+        Path(place + suffix).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The guard's memory: what was armed is there for the next guard of this boot, and nonsense is not believed."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def memory(tmp_path: Path) -> Iterator[Memory]:
         left.unlink(missing_ok=True)
 
 
+def test_a_directory_that_is_not_there_has_no_guard(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Memory.take(str(tmp_path / "nowhere"), is_patient=False)
+    assert not Path(remembering.place_of(str(tmp_path / "nowhere"))[0] + ".lock").exists()
+
+
 def one() -> ArmedSet:
     armed = ArmedSet()
     armed.components["orders/a"] = Armed(FACTS, 5)
@@ -45,6 +52,15 @@ def test_nothing_armed_leaves_no_file(memory: Memory) -> None:
     assert memory.keep(ArmedSet(), "this boot") == ""
     assert not Path(memory.path).exists()
     assert memory.recall("this boot")[1] == ""
+
+
+def test_a_remembered_pid_that_is_now_the_guards_own_does_not_spoil_the_memory(memory: Memory) -> None:
+    armed = one()
+    armed.components["stock/b"] = Armed(Facts(os.getpid(), 7, "this boot"), 5)
+    assert memory.keep(armed, "this boot") == ""
+    recalled, trouble = memory.recall("this boot")
+    assert trouble == ""
+    assert recalled.components.keys() == armed.components.keys()
 
 
 @pytest.mark.parametrize(
