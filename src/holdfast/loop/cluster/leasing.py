@@ -52,7 +52,12 @@ def is_told(state: ClusterState, now: Instant) -> bool:
 
 def _is_undecided(state: ClusterState, service: ServiceName) -> bool:
     """Tell whether a lease of our last life may still become ours again."""
-    return service not in state.held and _own_from_before(state, service) is not None
+    if service in state.held:
+        return False
+    flight = state.flights.get(f"lease {service}")
+    if flight is not None and isinstance(flight.order, AdoptLease):
+        return True  # the view may show it done before the answer comes
+    return _own_from_before(state, service) is not None
 
 
 def deadlines(state: ClusterState) -> dict[ServiceName, Instant]:
