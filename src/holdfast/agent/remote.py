@@ -182,6 +182,7 @@ class RemoteControl:
         try:
             reader, writer = await _shake_hands(connection, context)
         except OSError as error:  # TLS's own errors are such too
+            connection.close()
             self._came_to_nothing(address, _reason(error))
             return
         try:
