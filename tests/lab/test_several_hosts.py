@@ -1,0 +1,313 @@
+"""Real agents on several hosts, broken in every way the lab knows. Judged from what witnesses wrote down, not from what agents say.
+
+In each: never two primaries at once, epochs only grow, and the service comes back.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.history import Asked, Mark
+from tests.lab.hosts import PYTHON, Cluster
+from tests.lab.judging import Verdict, epochs_only_grow, never_two
+
+PORT = 7100
+LISTEN = 7000
+LEASE = "2s"
+
+
+def raise_up(cluster: Cluster, service: dict[str, Any] | None = None, **settings: Any) -> None:
+    """Start everything and wait until there is a primary and every host looks well."""
+    cluster.write({"db": service or cluster.witnesses("db", PORT)}, lease=LEASE, **settings)
+    cluster.start_agents()
+    cluster.until(lambda: primary(cluster), "a first primary")
+    cluster.until(lambda: all(is_well(cluster, host.name) for host in cluster.site.hosts), "all is well")
+
+
+def ask(cluster: Cluster, host: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a verb against the agent of a host."""
+    directory = str(cluster.directory(host))
+    command = [
+        str(Path(PYTHON).parent / "holdfast"),
+        *words,
+        "--file",
+        str(cluster.file),
+        "--directory",
+        directory,
+    ]
+    return subprocess.run(
+        [*cluster.site.network[host].prefix, *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def seen_from(cluster: Cluster, host: str) -> dict[str, Any]:
+    """Return the cluster as the agent of a host sees it, spoken to over its socket."""
+    import socket  # noqa: PLC0415 - only here
+
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(10)
+        folder = os.open(cluster.directory(host), os.O_PATH)
+        try:
+            line.connect(f"/proc/self/fd/{folder}/control.sock")
+        finally:
+            os.close(folder)
+        line.sendall(b'{"verb": "cluster"}\n')
+        answer = json.loads(line.makefile().readline())
+    found: dict[str, Any] = answer["result"]
+    return found
+
+
+def is_well(cluster: Cluster, host: str) -> bool:
+    try:
+        seen = seen_from(cluster, host)
+    except OSError:
+        return False
+    hosts = {one["name"]: one for one in seen["hosts"]}
+    everybody = all(one["has_session"] and one["reach"] in {"me", "heard"} for one in hosts.values())
+    return bool(seen["is_connected"] and everybody and all(one["lease"] for one in seen["leases"]))
+
+
+def newest_epoch(cluster: Cluster) -> int:
+    return max((mark.epoch for mark in cluster.so_far().of(Mark)), default=0)
+
+
+def primary(cluster: Cluster) -> str | None:
+    """Return the host whose witness marked last, if it is marking now."""
+    marks = cluster.so_far().of(Mark)
+    if not marks:
+        return None
+    last = max(marks, key=lambda mark: mark.at)
+    return last.host
+
+
+def moved_from(cluster: Cluster, old: str) -> bool:
+    marks = cluster.so_far().of(Mark)
+    newest = max(marks, key=lambda mark: mark.epoch)
+    return newest.host != old
+
+
+def judge(cluster: Cluster) -> None:
+    history = cluster.end()
+    for told in (never_two(history, "db"), epochs_only_grow(history, "db")):
+        assert told.verdict is not Verdict.BROKEN, f"{told}\n{cluster.said()}"
+        if told.verdict is Verdict.UNKNOWN:
+            pytest.skip(f"the machine was too busy to tell: {told}")
+
+
+def healed(cluster: Cluster) -> None:
+    """End all faults; everything has to be well again by itself."""
+    cluster.nemesis.heal()
+    cluster.until(
+        lambda: all(is_well(cluster, host.name) for host in cluster.site.hosts), "all is well again", 60
+    )
+
+
+def witness_pid(cluster: Cluster, host: str) -> int:
+    for pid in cluster.site.network[host].pids():
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if any(word.endswith(b"witness.py") for word in command) and b"serve" in command:
+            return pid
+    raise AssertionError(f"no witness runs on {host}\n{cluster.said()}")
+
+
+# --- one fault at a time -----------------------------------------------------------------------------------
+
+
+def test_another_member_serves_when_the_primary_is_killed(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    etcd3.nemesis.kill(witness_pid(etcd3, old))
+    etcd3.until(lambda: moved_from(etcd3, old), "another primary")
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_another_member_serves_when_the_primarys_host_crashes(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    etcd3.nemesis.crash(old)
+    etcd3.until(lambda: moved_from(etcd3, old), "another primary")
+    etcd3.nemesis.heal()
+    etcd3.reboot(old)
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_the_guard_ends_the_primary_of_a_host_that_is_cut_off(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    etcd3.nemesis.isolate(old)
+    etcd3.until(lambda: moved_from(etcd3, old), "another primary")
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_the_guard_ends_the_primary_whose_agent_is_frozen(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    etcd3.nemesis.freeze(etcd3.agents[old].pid)
+    etcd3.until(lambda: moved_from(etcd3, old), "another primary")
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_a_killed_agent_that_comes_back_keeps_its_primary_and_its_lease(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    before, epoch = witness_pid(etcd3, old), newest_epoch(etcd3)
+    etcd3.agents[old].send_signal(signal.SIGKILL)
+    etcd3.agents[old].wait()
+    etcd3.start_agent(old)
+    etcd3.until(lambda: is_well(etcd3, old), "its next life is well")
+    healed(etcd3)
+    # A machine that is too busy to start an agent within its lease moves the role instead, which is safe as well.
+    if primary(etcd3) == old:
+        assert witness_pid(etcd3, old) == before
+        assert newest_epoch(etcd3) == epoch
+    judge(etcd3)
+
+
+def test_a_host_that_hears_but_is_not_heard_loses_the_role_safely(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    etcd3.nemesis.silence(old)
+    etcd3.until(lambda: moved_from(etcd3, old), "another primary")
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_the_primary_serves_on_when_only_the_beats_are_cut(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    epoch = newest_epoch(etcd3)
+    everybody = [host.name for host in etcd3.site.hosts]
+    etcd3.nemesis.cut_port(7420, everybody, everybody)
+    etcd3.until(lambda: any(h["reach"] == "lost" for h in seen_from(etcd3, old)["hosts"]), "beats are missed")
+    assert (primary(etcd3), newest_epoch(etcd3)) == (old, epoch)
+    healed(etcd3)
+    assert newest_epoch(etcd3) == epoch
+    judge(etcd3)
+
+
+def test_a_switchover_moves_the_role_in_good_order(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    to = next(host.name for host in etcd3.site.hosts if host.name != old)
+    said = ask(etcd3, old, "switchover", "db", "--to", to)
+    assert said.returncode == 0, said.stdout + said.stderr
+    etcd3.until(lambda: primary(etcd3) == to, "the wanted primary")
+    judge(etcd3)
+
+
+# --- the coordinator ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+def test_the_primary_serves_on_when_the_coordinators_leader_fails(etcd3: Cluster, how: str) -> None:
+    raise_up(etcd3)
+    leader = etcd3.site.leader()
+    server = etcd3.site.servers[leader]
+    (etcd3.nemesis.kill if how == "kill" else etcd3.nemesis.freeze)(server.pid)
+
+    def is_another_leading() -> bool:
+        with etcd3.site.ensemble.inside():
+            return any(
+                etcd3.site.ensemble.leads(other)
+                for name, other in etcd3.site.servers.items()
+                if name != leader
+            )
+
+    etcd3.until(is_another_leading, "another server leads")
+    etcd3.nemesis.heal()
+    if not server.is_running:
+        server.start()
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_a_held_primary_serves_on_through_an_outage_of_the_coordinator(etcd3: Cluster) -> None:
+    raise_up(etcd3, etcd3.witnesses("db", PORT, on_coordinator_loss="hold"))
+    old = primary(etcd3)
+    assert old is not None
+    epoch, before = newest_epoch(etcd3), witness_pid(etcd3, old)
+    for server in etcd3.site.servers.values():
+        etcd3.nemesis.freeze(server.pid)
+    began = len(etcd3.so_far().of(Mark))
+    etcd3.until(lambda: not seen_from(etcd3, old)["is_connected"], "its session is over")
+    lasted = len(etcd3.so_far().of(Mark))
+    etcd3.until(
+        lambda: len(etcd3.so_far().of(Mark)) > lasted + 1500, "seven seconds of serving without a session"
+    )
+    assert began < lasted
+    healed(etcd3)
+    assert (witness_pid(etcd3, old), newest_epoch(etcd3)) == (before, epoch)
+    judge(etcd3)
+
+
+def test_a_primary_that_may_not_hold_stops_before_its_lease_can_be_anothers(etcd3: Cluster) -> None:
+    raise_up(etcd3)
+    old = primary(etcd3)
+    assert old is not None
+    for server in etcd3.site.servers.values():
+        etcd3.nemesis.freeze(server.pid)
+
+    def is_quiet() -> bool:
+        marks = len(etcd3.so_far().of(Mark))
+        return not seen_from(etcd3, old)["is_connected"] and marks == len(etcd3.so_far().of(Mark))
+
+    etcd3.until(is_quiet, "nobody serves")
+    healed(etcd3)
+    etcd3.until(lambda: newest_epoch(etcd3) > 0 and primary(etcd3), "somebody serves again")
+    judge(etcd3)
+
+
+# --- through the balancer, and on ZooKeeper ------------------------------------------------------------------
+
+
+def test_clients_of_every_hosts_balancer_are_served_again_after_a_crash(etcd3: Cluster) -> None:
+    service = etcd3.witnesses("db", PORT, traffic={"listen": f"0.0.0.0:{LISTEN}"})
+    raise_up(etcd3, service)
+    old = primary(etcd3)
+    assert old is not None
+    asked = next(host for host in etcd3.site.hosts if host.name != old)
+    etcd3.start_clients(asked.address, LISTEN)
+    etcd3.until(lambda: sum(one.is_ok for one in etcd3.so_far().of(Asked)) > 20, "clients are served")
+    etcd3.nemesis.crash(old)
+    etcd3.until(lambda: moved_from(etcd3, old), "another primary")
+    count = sum(one.is_ok for one in etcd3.so_far().of(Asked))
+    etcd3.until(
+        lambda: sum(one.is_ok for one in etcd3.so_far().of(Asked)) > count + 20, "clients are served again"
+    )
+    etcd3.nemesis.heal()
+    etcd3.reboot(old)
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_zookeeper_carries_it_as_well(zookeeper3: Cluster) -> None:
+    raise_up(zookeeper3)
+    old = primary(zookeeper3)
+    assert old is not None
+    zookeeper3.nemesis.crash(old)
+    zookeeper3.until(lambda: moved_from(zookeeper3, old), "another primary")
+    zookeeper3.nemesis.heal()
+    zookeeper3.reboot(old)
+    healed(zookeeper3)
+    judge(zookeeper3)
