@@ -182,12 +182,14 @@ EVERY_REQUEST = [
     ReloadRequest(),
     DownRequest(dry_run=True),
     protocol.ClusterRequest(),
+    protocol.PolicyRequest(),
     protocol.ApplyRequest(text="nonsense", dry_run=True),
     protocol.PoliciesRequest(),
 ]
 MAY = {
     Access.VIEW: {
         "ping", "status", "state", "watch", "explain-data", "incidents", "incident", "health", "cluster",
+        "policy",
     },
     Access.OPERATE: {"switchover", "drain", "pause", "resume", "restart", "reload"},
     Access.ADMIN: {"down", "apply", "policies"},

@@ -36,6 +36,7 @@ _NEEDED: dict[type[protocol.Request], Access] = {
     protocol.IncidentRequest: Access.VIEW,
     protocol.HealthRequest: Access.VIEW,
     protocol.ClusterRequest: Access.VIEW,
+    protocol.PolicyRequest: Access.VIEW,
     protocol.PoliciesRequest: Access.ADMIN,  # the whole file: commands, users, places of secrets
     protocol.SwitchoverRequest: Access.OPERATE,
     protocol.DrainRequest: Access.OPERATE,

@@ -13,6 +13,8 @@ import msgspec
 from holdfast.agent import clock, protocol
 from holdfast.agent.changes import Changes
 from holdfast.agent.cluster.commanding import Commanding
+from holdfast.agent.cluster_status import ClusterStatus
+from holdfast.agent.elsewhere import not_here
 from holdfast.agent.protocol import Accepted, Answer, ErrorKind, Failure
 from holdfast.agent.status import AgentStatus, SystemStatus, status_of
 from holdfast.agent.turning import Turning
@@ -83,7 +85,10 @@ class Answering:
 
     def status(self) -> SystemStatus:
         """Return how things are."""
-        return status_of(self._turning.state, self._agent(), clock.now())
+        return status_of(self._turning.state, self._agent(), clock.now(), self._cluster())
+
+    def _cluster(self) -> ClusterStatus | None:
+        return self.commanding.status() if self.commanding is not None else None
 
     async def answer(self, request: protocol.AnyRequest, by: str) -> Answer:
         """Fulfil one request of `by`, or say why not. `watch` is not for here: it has no one answer."""
@@ -93,11 +98,18 @@ class Answering:
             return Answer(ok=False, error=refused.failure)
 
     async def _of_cluster(
-        self, request: protocol.ClusterRequest | protocol.PoliciesRequest | protocol.ApplyRequest, by: str
+        self,
+        request: protocol.ClusterRequest
+        | protocol.PolicyRequest
+        | protocol.PoliciesRequest
+        | protocol.ApplyRequest,
+        by: str,
     ) -> object:
         match request:
             case protocol.ClusterRequest():
-                return self.commanding.status() if self.commanding is not None else None
+                return self._cluster()
+            case protocol.PolicyRequest():
+                return self.commanding.policy() if self.commanding is not None else self._turning.state.policy
             case protocol.PoliciesRequest():
                 return _or_refused(await self._several_hosts().history())
             case protocol.ApplyRequest():
@@ -111,11 +123,15 @@ class Answering:
                 return self.status()
             case protocol.StateRequest():
                 state = self._turning.state
-                return protocol.StateAnswer(state, clock.now(), state.wall_offset, self._agent())
+                return protocol.StateAnswer(
+                    state, clock.now(), state.wall_offset, self._agent(), self._cluster()
+                )
             case protocol.ExplainDataRequest(turns=newest):
                 turns = await asyncio.to_thread(self._history.turns, newest)
                 state = self._turning.state
-                return protocol.ExplainAnswer(state, clock.now(), state.wall_offset, self._agent(), turns)
+                return protocol.ExplainAnswer(
+                    state, clock.now(), state.wall_offset, self._agent(), turns, self._cluster()
+                )
             case protocol.IncidentsRequest(limit=limit):
                 return await asyncio.to_thread(self._history.incidents, limit)
             case protocol.IncidentRequest(id=id_):
@@ -128,7 +144,12 @@ class Answering:
                 self.commanding is not None and self.commanding.is_leased(service)
             ):
                 return _or_refused(await self.commanding.switchover(request, by))
-            case protocol.ClusterRequest() | protocol.PoliciesRequest() | protocol.ApplyRequest():
+            case (
+                protocol.ClusterRequest()
+                | protocol.PolicyRequest()
+                | protocol.PoliciesRequest()
+                | protocol.ApplyRequest()
+            ):
                 return await self._of_cluster(request, by)
             case (
                 protocol.SwitchoverRequest()
@@ -167,6 +188,10 @@ class Answering:
     async def _command(self, request: protocol.AnyCommandRequest, command: Command) -> Accepted:
         state = self._turning.state
         what = describe(command)
+        if self.commanding is not None:
+            what += f" on {self.commanding.me}"  # of the other hosts each has to be asked itself
+            if (away := not_here(state.policy, command, self.commanding.placed())) is not None:
+                raise RefusedError(ErrorKind.USAGE, away)
         if (unknown := _unknown_name(command, state)) is not None:
             raise RefusedError(ErrorKind.USAGE, unknown)
         if request.dry_run:

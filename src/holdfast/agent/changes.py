@@ -2,6 +2,8 @@
 
 import asyncio
 
+from holdfast.agent.cluster.status import is_news
+from holdfast.agent.cluster.turning import ClusterTurned
 from holdfast.agent.turning import Turned
 
 
@@ -14,6 +16,11 @@ class Changes:
     def __call__(self, turned: Turned) -> None:
         """Follow one turn."""
         if turned.before is not turned.after:
+            self.ring()
+
+    def of_cluster(self, turned: ClusterTurned) -> None:
+        """Follow one turn of the cluster loop."""
+        if is_news(turned):
             self.ring()
 
     def ring(self) -> None:

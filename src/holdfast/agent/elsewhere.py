@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from holdfast.model.ids import ComponentId, HostName, MemberName, member_of, service_of
+from holdfast.loop.localizing import Placed
+from holdfast.model.events import Command, DrainRequested, RestartRequested, ResumeRequested
+from holdfast.model.ids import ComponentId, HostName, MemberName, component_id, member_of, service_of
 from holdfast.model.policy import Policy
 
 
@@ -24,3 +26,25 @@ def elsewhere_hint(
     if host is None:
         return f"{component} runs on no host at present: the leader has not placed it"
     return f"{component} runs on {host}: ask there, with `holdfast --host {host} ...`"
+
+
+def not_here(policy: Policy, command: Command, placed: Placed) -> str | None:
+    """Return where to ask for what `command` wants, if nothing that it names is on this host; None if something is."""
+    match command:
+        case (
+            DrainRequested(component=target)
+            | RestartRequested(target=target)
+            | ResumeRequested(target=target)
+        ):
+            if target is None:
+                return None
+        case _:
+            return None
+    where = placed.get(service_of(target), {})
+    if "/" in target:
+        return elsewhere_hint(policy, target, where) or None
+    service = policy.services.get(target)
+    if not isinstance(command, RestartRequested) or service is None or service.members:
+        return None
+    hints = (elsewhere_hint(policy, component_id(target, one.name), where) for one in service.elsewhere)
+    return "; ".join((f"{target} has no member on this host", *hints))

@@ -16,6 +16,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.agent.status import AgentStatus
 from holdfast.journal.records import TurnRecord
 from holdfast.model.state import State
@@ -142,6 +143,10 @@ class ClusterRequest(Request, frozen=True):
     """How are the other hosts? Answered with `ClusterStatus`, or null if there is one host only."""
 
 
+class PolicyRequest(Request, frozen=True):
+    """What is in force here? Answered with the whole `Policy`: of several hosts, not only this one's part of it."""
+
+
 class ApplyRequest(Request, frozen=True, kw_only=True):
     """Share a file with all hosts. Answered with `AppliedPolicy`."""
 
@@ -170,6 +175,7 @@ AnyRequest: TypeAlias = (
     | IncidentRequest
     | HealthRequest
     | ClusterRequest
+    | PolicyRequest
     | PoliciesRequest
     | ApplyRequest
     | AnyCommandRequest
@@ -186,6 +192,7 @@ class ErrorKind(StrEnum):
     CONFIGURATION = "configuration"  # the file has errors; `reasons` has each
     FAILED = "failed"  # it was tried
     TIMEOUT = "timeout"  # it was accepted and is not done yet
+    COORDINATOR = "coordinator"  # it cannot be reached from the host that was asked
     BUSY = "busy"  # too many connections
     UNREACHABLE = "unreachable"  # only from the client: no agent answers
 
@@ -241,6 +248,7 @@ class StateAnswer(Value, frozen=True):
     now: Instant
     wall_offset: Duration
     agent: AgentStatus
+    cluster: ClusterStatus | None = None  # None: one host
 
 
 class ExplainAnswer(Value, frozen=True):
@@ -251,3 +259,4 @@ class ExplainAnswer(Value, frozen=True):
     wall_offset: Duration
     agent: AgentStatus
     turns: tuple[TurnRecord, ...]
+    cluster: ClusterStatus | None = None  # None: one host

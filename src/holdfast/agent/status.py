@@ -4,6 +4,8 @@ Names in here are a promise to scripts: fields are added, never renamed. Instant
 turns them into wall time. What the reader wants relative is given relative, in seconds.
 """
 
+from holdfast.agent import cluster_status
+from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.model.decisions import Withheld
 from holdfast.model.events import MemberTraffic
 from holdfast.model.ids import ComponentId, Epoch, Incarnation, MemberName, ServiceName
@@ -118,9 +120,12 @@ class SystemStatus(Value, frozen=True):
     now: Instant
     wall_offset: Duration
     paused: PauseStatus | None = None
+    cluster: ClusterStatus | None = None  # None: one host
 
 
-def status_of(state: State, agent: AgentStatus, now: Instant) -> SystemStatus:
+def status_of(
+    state: State, agent: AgentStatus, now: Instant, cluster: ClusterStatus | None = None
+) -> SystemStatus:
     """Return the status as of `now`."""
     return SystemStatus(
         system=state.policy.system,
@@ -134,6 +139,7 @@ def status_of(state: State, agent: AgentStatus, now: Instant) -> SystemStatus:
         now=now,
         wall_offset=state.wall_offset,
         paused=_pause(state.pause, now),
+        cluster=cluster,
     )
 
 
@@ -150,7 +156,8 @@ def without_ages(status: SystemStatus) -> SystemStatus:
     )
     agent = replace(status.agent, uptime_s=0.0)
     paused = status.paused and replace(status.paused, left_s=0.0)
-    return replace(status, services=services, agent=agent, now=0, paused=paused)
+    cluster = status.cluster and cluster_status.without_ages(status.cluster)
+    return replace(status, services=services, agent=agent, now=0, paused=paused, cluster=cluster)
 
 
 def one_line(state: State) -> str:

@@ -14,6 +14,7 @@ _CODES = {
     ErrorKind.REFUSED: ExitCode.REFUSED,
     ErrorKind.DENIED: ExitCode.REFUSED,
     ErrorKind.TIMEOUT: ExitCode.TIMED_OUT,
+    ErrorKind.COORDINATOR: ExitCode.COORDINATOR,
 }
 HOW_TO_START = "start it with `holdfast run`, or name the right one with --file or --directory"
 HOW_TO_REACH = "does its file have cluster.tls, and does a firewall let you through? `holdfast status` on that host tells more"

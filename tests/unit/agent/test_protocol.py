@@ -22,6 +22,7 @@ VERBS = {
     "down": b"{}",
     "reload": b"{}",
     "cluster": b"{}",
+    "policy": b"{}",
     "policies": b"{}",
     "apply": b'{"text": "system: shop"}',
 }

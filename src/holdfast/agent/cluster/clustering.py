@@ -109,7 +109,7 @@ class Clustering:
         )
         self._ordering = Ordering(book, self.keeping, self.campaigning, joints.fence, cluster.put, say)
         self._reporting = Reporting(book, self.keeping, self._state, say)
-        self._reported: tuple[dict[ComponentId, MemberReport], object, bool] | None = None
+        self._reported: tuple[dict[ComponentId, MemberReport], object, bool, str] | None = None
         self._entitlements: dict[ServiceName, Entitlement] | None = None
         self.elsewhere: dict[ComponentId, MemberReport] = {}
         self._local_turned_at = clock.now()
@@ -191,7 +191,8 @@ class Clustering:
             return
         before = turned.before
         if self._reported is not None and (
-            state.components is before.components
+            self._reported[-1] == self.sharing.waiting
+            and state.components is before.components
             and state.services is before.services
             and state.entitlements is before.entitlements
             and state.is_going_down == before.is_going_down
@@ -199,7 +200,7 @@ class Clustering:
         ):
             return
         members = report_members(state, turned.at)
-        said = (members, state.entitlements, state.is_going_down)
+        said = (members, state.entitlements, state.is_going_down, self.sharing.waiting)
         if said != self._reported:
             self._reported = said
             self.turning.put(

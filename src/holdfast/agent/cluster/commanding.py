@@ -5,7 +5,8 @@ import secrets
 
 from holdfast.agent import clock
 from holdfast.agent.cluster.clustering import Clustering
-from holdfast.agent.cluster.status import ClusterStatus, cluster_status
+from holdfast.agent.cluster.status import cluster_status
+from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.agent.protocol import (
     Accepted,
     AppliedPolicy,
@@ -17,15 +18,19 @@ from holdfast.agent.protocol import (
 from holdfast.config import ConfigError
 from holdfast.config.loading import load_text
 from holdfast.coordination.recipes.answers import Done
-from holdfast.coordination.recipes.shared_policy import Applied, Conflict, PolicyRevision
+from holdfast.coordination.recipes.shared_policy import Applied, Conflict, Forged, PolicyRevision, TooLarge
+from holdfast.loop.cluster import whereabouts
 from holdfast.loop.cluster.commands import planned_move
+from holdfast.loop.localizing import Placed
 from holdfast.model.cluster import OperatorWish
-from holdfast.model.ids import MemberName, ServiceName
+from holdfast.model.ids import HostName, MemberName, ServiceName
+from holdfast.model.policy import Policy
 from holdfast.model.standing import Role
 from holdfast.model.time import SECOND
 from holdfast.ports.coordination import UnavailableError, UnknownError
 
 _LOOK_EVERY_S = 0.01
+_NO_SESSION = "the coordinator cannot be reached from this host, and without it nobody takes a role over"
 
 
 class Commanding:
@@ -38,6 +43,19 @@ class Commanding:
         """Return how the cluster is."""
         return cluster_status(self._clustering, clock.now())
 
+    @property
+    def me(self) -> HostName:
+        """Return this host's name."""
+        return self._clustering.turning.state.me
+
+    def policy(self) -> Policy:
+        """Return the whole file in force on this host."""
+        return self._clustering.turning.state.policy
+
+    def placed(self) -> Placed:
+        """Return where the leader placed the members that the file binds to no host."""
+        return whereabouts.placed(self._clustering.turning.state)
+
     def is_leased(self, service: ServiceName) -> bool:
         """Tell whether the service's role is moved by the leader."""
         policy = self._clustering.turning.state.policy.services.get(service)
@@ -46,6 +64,13 @@ class Commanding:
     async def switchover(self, request: SwitchoverRequest, by: str) -> Accepted | Failure:
         """Have the leader move a service to another member."""
         state = self._clustering.turning.state
+        policy = state.policy.services[request.service]
+        if request.to is not None and policy.member(request.to) is None:
+            names = ", ".join(member.name for member in policy.members)
+            message = f"{request.service} has no member {request.to!r}; it has: {names}"
+            return Failure(ErrorKind.USAGE, message)
+        if not state.session.is_sure(clock.now()):
+            return Failure(ErrorKind.COORDINATOR, f"switchover of {request.service}: {_NO_SESSION}")
         move = planned_move(state, request.service, request.to, clock.now())
         what = f"switchover of {request.service}" + (
             f" to {move.to or request.to}" if move.to or request.to else ""
@@ -117,12 +142,13 @@ class Commanding:
             whose = f", by {answer.standing.by}" if answer.standing else ""
             message = f"somebody was quicker: policy {number}{whose} is in force, not {request.expect}; look at it, then apply again"
             return Failure(ErrorKind.REFUSED, message)
-        return Failure(ErrorKind.FAILED, f"it could not be shared: {answer.why}")
+        kind = ErrorKind.FAILED if isinstance(answer, Forged | TooLarge) else ErrorKind.COORDINATOR
+        return Failure(kind, f"it could not be shared: {answer.why}")
 
     async def history(self) -> tuple[PolicyRevision, ...] | Failure:
         """Return the files that were shared, the newest first; what is not signed is left out."""
         try:
             found = await self._clustering.book.policy.history()
         except (UnavailableError, UnknownError) as error:
-            return Failure(ErrorKind.FAILED, f"the coordinator cannot be asked: {error}")
+            return Failure(ErrorKind.COORDINATOR, f"the coordinator cannot be asked: {error}")
         return tuple(one for one in found if isinstance(one, PolicyRevision))

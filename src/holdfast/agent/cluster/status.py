@@ -1,66 +1,15 @@
-"""What an agent tells of the cluster: hosts, leader, leases, promises, and what is held back. All ages in seconds."""
+"""What an agent tells of the cluster: hosts, leader, leases, promises, and what is held back."""
 
 from holdfast.agent.cluster.clustering import Clustering
+from holdfast.agent.cluster.turning import ClusterTurned
+from holdfast.agent.cluster_status import ClusterStatus, ElsewhereStatus, HostStatus, LeaseStatus
 from holdfast.detect.reach import Reach
 from holdfast.loop.cluster import leasing
-from holdfast.loop.cluster.state import ClusterState, Note, latest_report
+from holdfast.loop.cluster.state import ClusterState, latest_report
 from holdfast.loop.cluster.whereabouts import host_of
-from holdfast.model.cluster import Assignment, Lease, MemberReport
+from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import ComponentId, HostName, ServiceName, component_id
 from holdfast.model.time import SECOND, Instant
-from holdfast.model.value import Value
-
-
-class HostStatus(Value, frozen=True):
-    """One host as seen from here."""
-
-    name: HostName
-    address: str
-    is_me: bool
-    leads: bool
-    has_session: bool  # with the coordinator
-    reach: str  # by heartbeats: heard, suspect, lost, unknown; "me"
-    silent_s: float | None  # since its last beat
-    revision: str  # of the policy that it runs
-    version: str
-    problem: str
-    leases: tuple[ServiceName, ...]
-
-
-class LeaseStatus(Value, frozen=True):
-    """One exclusive service: who holds its lease, and who should."""
-
-    service: ServiceName
-    lease: Lease | None
-    assignment: Assignment | None
-    left_s: float | None  # held here: until nobody else can hold it
-    promised_by: dict[HostName, float] = {}  # held here: seconds that others still keep their word
-    withheld: str = ""
-
-
-class ElsewhereStatus(Value, frozen=True):
-    """One member on another host, as seen from here."""
-
-    component: ComponentId
-    host: HostName
-    report: MemberReport
-
-
-class ClusterStatus(Value, frozen=True):
-    """The cluster as one host sees it."""
-
-    me: HostName
-    is_connected: bool  # this host's session is sure
-    is_current: bool  # what stands in the coordinator is being watched
-    problem: str
-    hosts: tuple[HostStatus, ...]
-    leases: tuple[LeaseStatus, ...]
-    elsewhere: tuple[ElsewhereStatus, ...]
-    policy_number: int  # of the file shared by `holdfast apply`; 0: each host has its own
-    policy_waiting: str  # a newer one is there, and why it is not in force here
-    withheld: dict[str, str]
-    refused_beats: dict[str, int]
-    notes: tuple[Note, ...]
 
 
 def cluster_status(clustering: Clustering, now: Instant) -> ClusterStatus:
@@ -90,6 +39,21 @@ def cluster_status(clustering: Clustering, now: Instant) -> ClusterStatus:
         withheld=state.withheld,
         refused_beats=clustering.beating.refused,
         notes=state.notes,
+    )
+
+
+def is_news(turned: ClusterTurned) -> bool:
+    """Tell whether a turn changed what is told; most only heard one more beat."""
+    before, after = turned.before, turned.after
+    return (
+        before.view is not after.view
+        or before.reach != after.reach
+        or before.session.is_sure(turned.at) != after.session.is_sure(turned.at)
+        or before.policy is not after.policy
+        or before.report.number != after.report.number
+        or before.held.keys() != after.held.keys()
+        or before.withheld != after.withheld
+        or before.noted != after.noted
     )
 
 
