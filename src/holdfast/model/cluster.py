@@ -50,6 +50,13 @@ class Lease(Value, frozen=True):
     life: LifeId  # of the agent that took it, or took it over from its own last life
 
 
+class LastLease(Value, frozen=True):
+    """The newest lease of a service, held or not: it outlives its holder's session."""
+
+    lease: Lease
+    is_settled: bool = False  # given up in good order, or its host was proven to be off: its holder serves no more
+
+
 class Assignment(Value, frozen=True):
     """What the leader wants of one service."""
 
@@ -93,6 +100,7 @@ class ClusterView(Value, frozen=True):
     hosts: dict[HostName, HostReport] = {}  # those with a session
     leases: dict[ServiceName, Lease] = {}  # those that are held
     lease_epochs: dict[ServiceName, Epoch] = {}  # the last epoch given, held or not
+    last_leases: dict[ServiceName, LastLease] = {}
     assignments: dict[ServiceName, Assignment] = {}
     wishes: dict[ServiceName, OperatorWish] = {}
 

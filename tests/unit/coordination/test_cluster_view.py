@@ -17,6 +17,7 @@ from holdfast.model.cluster import (
     Claim,
     ClusterView,
     HostReport,
+    LastLease,
     Lease,
     MemberReport,
     OperatorWish,
@@ -119,13 +120,20 @@ def test_each_key_has_its_place_in_the_view() -> None:
         entry("hosts/h1", _json(report)),
         entry("leases/db/epoch", b"2"),
         entry("leases/db/holder", _json(lease)),
+        entry("leases/db/last", _json(LastLease(lease))),
         entry("assignments/db", _json(assignment)),
         entry("wishes/db", written_wish(wish, SEAL)),
         entry("policy/current", b"not ours to read"),
     )
     assert not_understood == {}
     assert view == ClusterView(
-        Claim("h2", 4), {"h1": report}, {"db": lease}, {"db": 2}, {"db": assignment}, {"db": wish}
+        leader=Claim("h2", 4),
+        hosts={"h1": report},
+        leases={"db": lease},
+        lease_epochs={"db": 2},
+        last_leases={"db": LastLease(lease)},
+        assignments={"db": assignment},
+        wishes={"db": wish},
     )
 
 

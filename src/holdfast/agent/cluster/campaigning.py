@@ -30,6 +30,7 @@ class Campaigning:
         self._put = put
         self._by = by
         self.hold: Hold | None = None  # while this host leads
+        self._is_over = False
 
     async def run(self) -> None:
         """Stand for leader until cancelled."""
@@ -46,7 +47,7 @@ class Campaigning:
                 self._depose()
 
     async def _serve_terms(self, session: Session) -> None:
-        while True:
+        while not self._is_over:
             try:
                 self.hold = await self._election.campaign(session, by=self._by)
                 self._put(Elected(self.hold.token))
@@ -75,7 +76,8 @@ class Campaigning:
             self._put(Deposed())
 
     async def resign(self) -> None:
-        """Give the office up."""
+        """Give the office up, and stand for it no more."""
+        self._is_over = True
         if self.hold is not None:
             with suppress(UnavailableError, UnknownError, SessionLostError):
                 await self.hold.release()

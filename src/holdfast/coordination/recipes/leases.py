@@ -2,6 +2,7 @@
 
     ROOT/leases/SERVICE/epoch     "42"; grows by one each time the lease is taken, and is never deleted
     ROOT/leases/SERVICE/holder    the Lease, bound to its holder's session
+    ROOT/leases/SERVICE/last      the same, but it stays; and whether its holder is known to serve no more
 
 Taking raises the epoch in the same transaction that writes the holder, so there are never two holders of one epoch. A holder may
 believe in its lease until its session's `deadline`, as long as nobody but itself, or a leader that proved its host
@@ -18,7 +19,7 @@ import msgspec
 from holdfast.coordination.limits import check_key
 from holdfast.coordination.recipes.answers import Done, Doubtful, Refused, settled
 from holdfast.coordination.recipes.values import NotUnderstoodError, decoded, number_in
-from holdfast.model.cluster import Lease
+from holdfast.model.cluster import LastLease, Lease
 from holdfast.model.ids import Epoch, HostName, LifeId, MemberName, ServiceName
 from holdfast.model.value import Value
 from holdfast.ports.coordination import (
@@ -63,7 +64,11 @@ class Leases:
                     return Taken(lease)
                 return Refused(f"the epoch is {number}, not {after_epoch}")
             guards = [Guard(self._holder(service), Condition.ABSENT), self._guard(service, epoch)]
-            writes = [Write(self._epoch(service), str(lease.epoch).encode()), self._written(lease, session)]
+            writes = [
+                Write(self._epoch(service), str(lease.epoch).encode()),
+                self._written(lease, session),
+                self._remembered(lease),
+            ]
             try:
                 await self._coordinator.transact(guards, writes)
             except ConflictError:
@@ -126,7 +131,8 @@ class Leases:
             if lease is None:
                 return Refused(f"{holder.key} is not understood")
             if is_meant(lease):
-                await self._coordinator.delete(holder.key, expect=holder.version)
+                writes = [Write(holder.key, None), self._remembered(lease, is_settled=True)]
+                await self._coordinator.transact([Guard(holder.key, holder.version)], writes)
             return Done()
 
         return await settled(attempt)
@@ -148,6 +154,9 @@ class Leases:
     def _guard(self, service: ServiceName, epoch: Entry | None) -> Guard:
         expect: Expect = epoch.version if epoch is not None else Condition.ABSENT
         return Guard(self._epoch(service), expect)
+
+    def _remembered(self, lease: Lease, *, is_settled: bool = False) -> Write:
+        return Write(f"{self.path}/{lease.service}/last", msgspec.json.encode(LastLease(lease, is_settled)))
 
     def _written(self, lease: Lease, session: Session) -> Write:
         return Write(self._holder(lease.service), msgspec.json.encode(lease), session.id)

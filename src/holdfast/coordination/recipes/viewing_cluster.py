@@ -11,11 +11,11 @@ from holdfast.coordination.recipes.seats import Claim as SeatClaim
 from holdfast.coordination.recipes.signing import Seal
 from holdfast.coordination.recipes.values import NotUnderstoodError, decoded, number_in
 from holdfast.coordination.recipes.wishing import wish_in
-from holdfast.model.cluster import Assignment, Claim, ClusterView, HostReport, Lease
+from holdfast.model.cluster import Assignment, Claim, ClusterView, HostReport, LastLease, Lease
 from holdfast.model.value import Value, replace
 from holdfast.ports.coordination import Beat, Change, Entry, Sighting, Snapshot
 
-Part: TypeAlias = Literal["leader", "hosts", "leases", "lease_epochs", "assignments", "wishes"]
+Part: TypeAlias = Literal["leader", "hosts", "leases", "lease_epochs", "last_leases", "assignments", "wishes"]
 
 
 class Place(Value, frozen=True):
@@ -130,6 +130,8 @@ def place_of(root: str, key: str) -> Place | None:
             return Place("leases", service)
         case ["leases", service, "epoch"]:
             return Place("lease_epochs", service)
+        case ["leases", service, "last"]:
+            return Place("last_leases", service)
         case ["assignments", service]:
             return Place("assignments", service)
         case ["wishes", service]:
@@ -151,6 +153,9 @@ def _value_of(place: Place, value: bytes, seal: Seal) -> Value | int:
             lease = decoded(value, Lease)
             number_in(str(lease.epoch).encode())
             return _of_its_key(place, lease.service, lease)
+        case "last_leases":
+            last = decoded(value, LastLease)
+            return _of_its_key(place, last.lease.service, last)
         case "assignments":
             assignment = decoded(value, Assignment)
             return _of_its_key(place, assignment.service, assignment)

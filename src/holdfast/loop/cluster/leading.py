@@ -19,7 +19,6 @@ from holdfast.model.standing import Status
 from holdfast.model.time import MINUTE, SECOND, Instant
 from holdfast.model.value import Value, replace
 
-
 GATHERS_FOR = 3 * SECOND
 
 
@@ -265,8 +264,8 @@ def _unproven_holder(state: ClusterState, service: ServicePolicy, lease: Lease |
     """Return the lease of a holder that is gone and may still serve."""
     if lease is not None:
         return lease if lease.host in state.gone_since else None
-    last = state.last_held.get(service.name)
-    if last is None or last.was_given or last.lease.host not in state.gone_since:
+    last = state.view.last_leases.get(service.name) if state.view is not None else None
+    if last is None or last.is_settled or last.lease.host not in state.gone_since:
         return None
     return last.lease
 

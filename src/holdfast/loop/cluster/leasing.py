@@ -163,12 +163,12 @@ def _own_from_before(state: ClusterState, service: ServiceName) -> tuple[str, Ep
     """Return the member and epoch of a lease that the last life of this agent took, and that nobody has had since."""
     assert state.view is not None
     lease = state.view.leases.get(service)
-    if lease is not None:
-        is_ours = lease.host == state.me and lease.life != state.life
-        return (lease.member, lease.epoch) if is_ours else None
+    if lease is not None and (lease.host != state.me or lease.life == state.life):
+        return None
     last = state.view.lease_epochs.get(service, 0)
     if not last:
         return None
+    # A member that serves under it is the proof: another machine that calls itself by our name has none.
     for component, report in state.report.members.items():
         name, _, member = component.partition("/")
         if name == service and lease_it_serves(report) == last:
