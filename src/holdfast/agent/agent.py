@@ -105,6 +105,12 @@ class Agent:
             file, path, self._turning, self._traffic, say=self._say, notifier=notifier
         )
         self._clustering = self._joined(host) if host is not None else None
+        self._listen(host)
+        self._follow()
+
+    def _listen(self, host: Host | None) -> None:
+        """Make the ways in: the socket of this host, and of several hosts the one for the others."""
+        path = self._directory.path
         history = JournalHistory(path / JOURNAL, self._journal.flush)
         answering = Answering(self._turning, self._changes, history, self.status, self._reloading.reload)
         self._audit = Audit(path / AUDIT, self._say)
@@ -122,7 +128,6 @@ class Agent:
                 tokens=Tokens(path / TOKENS),
                 say=self._say,
             )
-        self._follow()
 
     def status(self) -> status.AgentStatus:
         """Return how the agent itself is."""
@@ -241,6 +246,8 @@ class Agent:
         turning.follow(self._carrying_out)
         turning.follow(Asking(self._probing))
         turning.follow(self._changes)
+        if self._clustering is not None:
+            self._clustering.turning.follow(self._changes.of_cluster)
         turning.follow(self._leave_when_down)
         turning.when_idle(self._on_idle)
 
