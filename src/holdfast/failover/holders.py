@@ -79,7 +79,8 @@ def choose(
 def _keep_or_move(current: Candidate, others: tuple[Candidate, ...], assigned: Candidate | None) -> Choice:
     if assigned is not None and assigned.member != current.member and is_fit(assigned):
         return Choice(assigned.member, assigned.host, "")  # a move is under way
-    reason = current.report.leaving
+    # One that does not serve and could not begin to, such as one that has just been started anew, holds nothing back.
+    reason = current.report.leaving or (current.report.unfit if current.report.is_clear else "")
     if not reason:
         return Choice(current.member, current.host, "it holds the lease")
     target = best(others)
