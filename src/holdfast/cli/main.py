@@ -48,6 +48,7 @@ VERBS = {
     "certs": Verb("certs", "Several hosts", "Make certificates for hosts and people."),
     "tokens": Verb("tokens", "Several hosts", "Give out tokens, and take them back."),
     "secret": Verb("secret", "Several hosts", "Make the key that all hosts of a cluster share."),
+    "fence": Verb("fence", "Several hosts", "Try the fence devices of hosts, or turn a host off."),
     "lock": Verb("lock", "Tools", "Run a command while holding a lock."),
     "schema": Verb("policy_file", "Tools", "Print the JSON Schema of holdfast.yaml."),
     "completion": Verb("completion", "Tools", "Print the completion script of a shell."),
