@@ -14,6 +14,7 @@ It leaves the site as it found it.
 """
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from holdfast.agent.client import ControlClient
 from holdfast.components.cgroups import Cgroups
 from holdfast.components.marking import read_instance
 from tests.lab.ensembles import Ensemble
@@ -222,6 +224,30 @@ class Cluster:
             server.start()
         if host in self.agents:
             self.start_agent(host)
+
+    def processes(self, host: str, word: str) -> list[int]:
+        """Return the processes of a host with this word in their command line: "holdfast.guard", a service's name."""
+        found = []
+        for pid in sorted(self.site.network[host].pids()):
+            with suppress(OSError):  # gone meanwhile
+                if os.fsencode(word) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
+
+    def client(self, host: str) -> ControlClient:
+        """Return a client of the agent there: its socket is a path, which no partition cuts."""
+        return ControlClient(self.directory(host))
+
+    def cli(self, host: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of holdfast on a host, as its operator would."""
+        command = [
+            *self.site.network[host].prefix,
+            HOLDFAST,
+            *words,
+            "--directory",
+            str(self.directory(host)),
+        ]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     # --- its life -------------------------------------------------------------------------------------
 
