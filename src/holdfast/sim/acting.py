@@ -17,7 +17,7 @@ from holdfast.model.policy import Mode
 from holdfast.model.state import State
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.sim.chance import Chance
-from holdfast.sim.clockwork import Clockwork
+from holdfast.sim.clockwork import Clock
 from holdfast.sim.delivering import Delivering
 from holdfast.sim.faults import FaultKind
 from holdfast.sim.shell import Shell
@@ -38,9 +38,7 @@ class Call:
 class Acting:
     """The hands of the simulated agent."""
 
-    def __init__(
-        self, clock: Clockwork, chance: Chance, world: World, shell: Shell, deliver: Delivering
-    ) -> None:
+    def __init__(self, clock: Clock, chance: Chance, world: World, shell: Shell, deliver: Delivering) -> None:
         self._clock = clock
         self._chance = chance
         self._world = world

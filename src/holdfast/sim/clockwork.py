@@ -2,10 +2,25 @@
 
 import heapq
 from collections.abc import Callable
+from typing import Protocol
 
 from holdfast.model.time import SECOND, Duration, Instant
 
 BEGINNING: Instant = 1000 * SECOND  # hosts do not begin at zero, and the core's zero means "never"
+
+
+class Clock(Protocol):
+    """What reads the time and waits: of one host, or of the simulation itself."""
+
+    @property
+    def now(self) -> Instant:
+        """Return what it shows."""
+
+    def after(self, delay: Duration, call: Callable[[], None]) -> None:
+        """Call `call` when `delay` has passed."""
+
+    def at(self, instant: Instant, call: Callable[[], None]) -> None:
+        """Call `call` at `instant`."""
 
 
 class Clockwork:

@@ -3,7 +3,7 @@
 from holdfast.model.events import Event
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.sim.chance import Chance
-from holdfast.sim.clockwork import Clockwork
+from holdfast.sim.clockwork import Clock
 from holdfast.sim.faults import FaultKind
 from holdfast.sim.shell import Shell
 from holdfast.sim.truth import World
@@ -12,7 +12,7 @@ from holdfast.sim.truth import World
 class Delivering:
     """The way from the world to the agent."""
 
-    def __init__(self, clock: Clockwork, chance: Chance, world: World, shell: Shell) -> None:
+    def __init__(self, clock: Clock, chance: Chance, world: World, shell: Shell) -> None:
         self._clock = clock
         self._chance = chance
         self._world = world

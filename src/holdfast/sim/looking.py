@@ -11,7 +11,7 @@ from holdfast.model.policy import ProbePolicy, Purpose
 from holdfast.model.state import ProcessRunning, State
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.sim.chance import Chance
-from holdfast.sim.clockwork import Clockwork
+from holdfast.sim.clockwork import Clock
 from holdfast.sim.delivering import Delivering
 from holdfast.sim.faults import FaultKind
 from holdfast.sim.shell import Shell
@@ -25,9 +25,7 @@ _ASKED_AGAIN = (Outcome.PASSED, Outcome.DEGRADED)
 class Looking:
     """The eyes of the simulated agent."""
 
-    def __init__(
-        self, clock: Clockwork, chance: Chance, world: World, shell: Shell, deliver: Delivering
-    ) -> None:
+    def __init__(self, clock: Clock, chance: Chance, world: World, shell: Shell, deliver: Delivering) -> None:
         self._clock = clock
         self._chance = chance
         self._world = world

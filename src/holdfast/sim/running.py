@@ -32,11 +32,12 @@ def run_seed(seed: int, of: System | None = None, tell: Teller | None = None) ->
     except Violation as violation:
         broke, text = violation.rule, violation.text
     except AssertionError as error:
-        broke, text = "assertion", _place(error)
+        broke, text = "assertion", place_of(error)
     return Run(seed, schedule.name, schedule.faults, simulation.shell.turns, broke, text)
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
+    """Return where an assertion of ours failed."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

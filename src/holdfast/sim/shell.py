@@ -15,7 +15,7 @@ from holdfast.model.ids import ComponentId, Epoch, ServiceName
 from holdfast.model.policy import Policy
 from holdfast.model.state import State
 from holdfast.model.time import MILLISECOND, SECOND, Instant
-from holdfast.sim.clockwork import Clockwork
+from holdfast.sim.clockwork import Clock
 
 TICK_EVERY = SECOND
 WAKE_MIN = MILLISECOND
@@ -32,7 +32,7 @@ class Follower(Protocol):
 class Shell:
     """One agent, through all its lives."""
 
-    def __init__(self, clock: Clockwork, system: str) -> None:
+    def __init__(self, clock: Clock, system: str) -> None:
         self._clock = clock
         self.state = State(policy=Policy(system=system, services={}))
         self.life = 0  # grows with each start: what was meant for an earlier one is dropped

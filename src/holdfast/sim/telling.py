@@ -6,7 +6,7 @@ from holdfast.model import events
 from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop, name_of, subject_of
 from holdfast.model.events import Event, Exit
 from holdfast.model.routing import Routing
-from holdfast.model.time import SECOND, Instant, show_duration
+from holdfast.model.time import SECOND, Duration, Instant, show_duration
 from holdfast.sim.faults import Fault, Harm
 from holdfast.sim.simulation import Chapter, Told
 
@@ -16,13 +16,18 @@ def stamp(at: Instant) -> str:
     return f"{at / SECOND:8.3f}s"
 
 
+def show_wait(lasts: Duration) -> str:
+    """Return for how long, in words; empty for what has no length."""
+    return f"for {show_duration(lasts)}" if lasts else ""
+
+
 def say_fault(fault: Fault, note: str) -> str:
     """Return what was done to the system."""
     words = [
         str(fault.kind),
         fault.target,
         fault.to,
-        f"for {show_duration(fault.lasts)}" if fault.lasts else "",
+        show_wait(fault.lasts),
     ]
     text = " ".join(word for word in words if word)
     return f"{text} ({note})" if note else text
