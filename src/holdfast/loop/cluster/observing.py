@@ -220,7 +220,8 @@ def _refused(state: ClusterState, subject: str, flight: Flight, text: str, now: 
 
 
 def _in_doubt(state: ClusterState, subject: str, flight: Flight, now: Instant) -> ClusterState:
-    if isinstance(flight.order, TakeLease):
+    is_bound = flight.session == state.session.number and state.session.is_sure(now)
+    if isinstance(flight.order, TakeLease) and is_bound:
         # It may take effect as long as the session lasts, so nothing is promised and nothing is asked again meanwhile.
         doubtful = replace(flight, is_doubtful=True)
         return replace(state, flights={**state.flights, subject: doubtful})
