@@ -42,6 +42,7 @@ from holdfast.agent.tokens import TOKENS, Tokens
 from holdfast.agent.turning import TICK_EVERY, Turned, Turning
 from holdfast.components.guarding import facts_of, facts_to_be
 from holdfast.components.local import LocalProcesses
+from holdfast.fencing import FenceAgents
 from holdfast.journal import SqliteJournal
 from holdfast.loop.reviving import is_emptied
 from holdfast.model.events import AgentStarted, Ending, Probed
@@ -104,6 +105,7 @@ class Agent:
         self._reloading = Reloading(
             file, path, self._turning, self._traffic, say=self._say, notifier=notifier
         )
+        self._fencing = FenceAgents()
         self._clustering = self._joined(host) if host is not None else None
         self._listen(host)
         self._follow()
@@ -214,6 +216,7 @@ class Agent:
             await self._traffic.release()
         if self._clustering is not None:
             await self._clustering.close()
+        await self._fencing.close()
         await self._probing.close()
         await self._traffic.close()
         await self._components.close()
@@ -238,7 +241,12 @@ class Agent:
         return clustering
 
     async def _fence(self, host: HostName) -> tuple[Ending, str]:
-        return Ending.FAILED, f"no fence device is configured for {host}"
+        """Make sure that a host is off, by the device that the whole file names for it."""
+        policy = self._turning.state.policy.hosts.get(host)
+        if policy is None or policy.fence is None:
+            return Ending.FAILED, f"the file names no fence device for {host}"
+        fenced = await self._fencing.fence(host, policy.fence)
+        return fenced.ending, fenced.text
 
     def _follow(self) -> None:
         turning = self._turning
