@@ -311,3 +311,98 @@ def test_zookeeper_carries_it_as_well(zookeeper3: Cluster) -> None:
     zookeeper3.reboot(old)
     healed(zookeeper3)
     judge(zookeeper3)
+
+
+# --- fencing, placement, roll-out ----------------------------------------------------------------------------
+
+
+def fence_of(cluster: Cluster, host: str) -> dict[str, Any]:
+    """Return a fence of the operator's own: it writes that it was asked, and only then the host counts as off."""
+    script = "echo $HOLDFAST_HOST >> " + str(cluster.folder / "fenced")
+    return {"fence": {"command": ["/bin/sh", "-c", script], "timeout": "10s"}}
+
+
+def test_nobody_takes_over_before_the_old_primarys_host_is_fenced(etcd3: Cluster) -> None:
+    service = etcd3.witnesses("db", PORT, needs_fencing=True)
+    etcd3.write({"db": service}, lease=LEASE)
+    document = json.loads(etcd3.file.read_text())
+    for name, host in document["hosts"].items():
+        host.update(fence_of(etcd3, name))
+    etcd3.file.write_text(json.dumps(document))
+    etcd3.start_agents()
+    etcd3.until(lambda: all(is_well(etcd3, host.name) for host in etcd3.site.hosts), "all is well")
+    etcd3.until(lambda: primary(etcd3), "a first primary")
+    old = primary(etcd3)
+    assert old is not None
+    etcd3.nemesis.crash(old)
+    etcd3.until(lambda: moved_from(etcd3, old), "another primary")
+    assert (etcd3.folder / "fenced").read_text().split() == [old]
+    etcd3.nemesis.heal()
+    etcd3.reboot(old)
+    healed(etcd3)
+    judge(etcd3)
+
+
+def test_a_fence_that_fails_keeps_everybody_else_from_serving(etcd3: Cluster) -> None:
+    service = etcd3.witnesses("db", PORT, needs_fencing=True)
+    etcd3.write({"db": service}, lease=LEASE)
+    document = json.loads(etcd3.file.read_text())
+    for host in document["hosts"].values():
+        host["fence"] = {"command": ["/bin/false"], "timeout": "5s"}
+    etcd3.file.write_text(json.dumps(document))
+    etcd3.start_agents()
+    etcd3.until(lambda: all(is_well(etcd3, host.name) for host in etcd3.site.hosts), "all is well")
+    etcd3.until(lambda: primary(etcd3), "a first primary")
+    old = primary(etcd3)
+    assert old is not None
+    epoch = newest_epoch(etcd3)
+    etcd3.nemesis.crash(old)
+    etcd3.until(
+        lambda: any(note["word"] == "not fenced" for note in all_notes(etcd3, old)), "the leader tried"
+    )
+    assert newest_epoch(etcd3) == epoch
+    etcd3.nemesis.heal()
+    etcd3.reboot(old)  # who comes back shows that it serves no more: no fence is needed then
+    healed(etcd3)
+    judge(etcd3)
+
+
+def all_notes(cluster: Cluster, but: str) -> list[dict[str, Any]]:
+    return [
+        note
+        for host in cluster.site.hosts
+        if host.name != but
+        for note in seen_from(cluster, host.name)["notes"]
+    ]
+
+
+def test_a_lost_hosts_placed_members_run_elsewhere(etcd3: Cluster) -> None:
+    service = {
+        "mode": "active-active",
+        "members": 3,
+        "run": ["sleep", "infinity"],
+        "placement": {"move_after": "1s"},
+    }
+    etcd3.write({"work": service}, lease=LEASE)
+    etcd3.start_agents()
+
+    def homes() -> list[str]:
+        """Return where the members are that run elsewhere than on h1, as h1 sees them."""
+        try:
+            seen = seen_from(etcd3, "h1")["elsewhere"]
+        except OSError:
+            return []
+        return sorted(one["host"] for one in seen if one["report"]["status"] == "up")
+
+    etcd3.until(lambda: homes() == ["h2", "h3"], "one runs on each host")
+    etcd3.nemesis.crash("h3")
+    etcd3.until(lambda: set(homes()) == {"h2"} and is_all_up(etcd3), "its member has another home")
+    etcd3.nemesis.heal()
+    etcd3.reboot("h3")
+    etcd3.until(lambda: is_well(etcd3, "h3"), "it is back", 60)
+
+
+def is_all_up(cluster: Cluster) -> bool:
+    said = ask(cluster, "h1", "status", "--json")
+    services = json.loads(said.stdout)["services"]
+    return all(service["health"] == 1.0 for service in services if service["name"] == "work")
