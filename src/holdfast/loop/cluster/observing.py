@@ -70,6 +70,8 @@ def _renewed(state: ClusterState, until: Instant) -> ClusterState:
 
 def _session_ended(state: ClusterState, why: str, now: Instant) -> ClusterState:
     """Hold for a moment what the session held: nobody was seen to take it, and a new session may bind it again."""
+    if not state.session.until:
+        return state  # it was known: its time had passed
     for name, held in state.held.items():
         until = min(held.until, now + leasing.ADOPT_WITHIN)
         state = state.with_held(name, replace(held, until=until, session=-1))
