@@ -148,7 +148,10 @@ def _restart_by_plan(
         somebody_else = any(is_usable(other) for other in others)
     else:
         somebody_else = any(not why_not_primary(other, now, in_need=True) for other in others)
-    somebody_else |= policy.is_leased and any(not report.unfit for report in elsewhere(state, policy))
+    if (
+        policy.is_leased and policy.mode is Mode.ACTIVE_STANDBY
+    ):  # a singleton's move is no shorter than its restart
+        somebody_else |= any(not report.unfit for report in elsewhere(state, policy))
     if has_role(component) and somebody_else:
         return withhold(
             component.id, "restart", "role_first", f"{reason}; its role moves to another member first"
