@@ -28,21 +28,27 @@ class Led(Value, frozen=True):
     orders: tuple[Order, ...] = ()
     withheld: dict[str, str] = {}
     wakes: tuple[Instant, ...] = ()
-    moves: int = 0
+    moves: dict[ServiceName, int] = {}  # members that would be placed elsewhere, by service
 
 
 def gone_hosts(state: ClusterState, now: Instant) -> ClusterState:
     """Return the leader's state with since when each host has no session."""
     assert state.view is not None
-    gone = {
-        host: state.gone_since.get(host, now) for host in state.policy.hosts if host not in state.view.hosts
-    }
+    present = _present(state)
+    gone = {host: state.gone_since.get(host, now) for host in state.policy.hosts if host not in present}
     for host in gone.keys() - state.gone_since.keys():
         state = state.noting(now, "warn", host, "gone", "its session with the coordinator is over")
     for host in state.gone_since.keys() - gone.keys():
         state = state.noting(now, "info", host, "back", "it has a session again")
     fencings = {host: fencing for host, fencing in state.fencings.items() if host in gone}
     return replace(state, gone_since=gone, fencings=fencings)
+
+
+def _present(state: ClusterState) -> frozenset[HostName]:
+    """Return the hosts with a session: what is bound to one says so, whether a report was written yet or not."""
+    assert state.view is not None
+    holders = {lease.host for lease in state.view.leases.values()}
+    return frozenset(state.view.hosts) | holders | {state.me}
 
 
 def lead(state: ClusterState, now: Instant) -> Led:
@@ -53,7 +59,7 @@ def lead(state: ClusterState, now: Instant) -> Led:
     for name, service in state.policy.services.items():
         if service.is_builtin:
             continue
-        placing, wakes = _placing(state, service, places, now, led.moves)
+        placing, wakes = _placing(state, service, places, now, sum(led.moves.values()))
         places[name] = {**_bound(service), **placing.placed}
         one = _of_service(state, service, placing, now)
         led = Led(
@@ -64,7 +70,7 @@ def lead(state: ClusterState, now: Instant) -> Led:
                 **one.withheld,
             },
             led.wakes + wakes + one.wakes,
-            led.moves + len(placing.moved),
+            {**led.moves, name: len(placing.moved)},
         )
     return led
 
@@ -113,6 +119,7 @@ def _placing(
     waits = 0 if service.is_exclusive else service.placement.move_after
     back_by = {host: since + waits for host, since in state.gone_since.items()}
     missing = frozenset(host for host, by in back_by.items() if now < by)
+    missing |= _present(state) - state.view.hosts.keys()
     used = sum(now - at < MINUTE for at in state.moved_at) + moves
     budget = 0 if _is_mass_failure(state) else max(0, state.policy.cluster.moves_max - used)
     # Who may come back keeps its members, but is given no new ones.
@@ -151,7 +158,7 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
     wish = state.view.wishes.get(service.name)
     candidates = tuple(_candidates(state, service, placing))
     holder = lease.member if lease is not None else None
-    if lease is not None and lease.host in state.view.hosts and all(c.member != holder for c in candidates):
+    if lease is not None and all(c.member != holder for c in candidates):
         return Led()  # its agent has not told yet how it is
     if (waiting := _first_choice(state, service, lease, candidates, now)) is not None:
         return waiting
@@ -167,6 +174,10 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
         orders = (DropWish(service.name, wish.id, done),)
     why = chosen.why or (before.why if before is not None else "")
     after = Assignment(service.name, state.leads_under, placing.placed, chosen.member, chosen.host, why)
+    if chosen.is_withheld and chosen.host is None and before is not None:
+        after = replace(
+            before, leader_epoch=state.leads_under, placed=placing.placed
+        )  # until somebody is fit
     led = _assigned(before, after, placing.moved)
     return Led(orders + led.orders, withheld)
 

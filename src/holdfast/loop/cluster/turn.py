@@ -11,7 +11,8 @@ from holdfast.loop.cluster import leading, leasing
 from holdfast.loop.cluster.observing import ANSWER_WITHIN, expired, observe
 from holdfast.loop.cluster.promising import sure_until
 from holdfast.loop.cluster.state import ClusterState, Flight
-from holdfast.model.cluster_events import ClusterEvent, FenceHost, Order, subject_of_order
+from holdfast.model.cluster_events import Assign, ClusterEvent, FenceHost, Order, subject_of_order
+from holdfast.model.ids import ServiceName
 from holdfast.model.time import MINUTE, Instant
 from holdfast.model.value import replace
 
@@ -24,17 +25,17 @@ def turn(state: ClusterState, event: ClusterEvent, now: Instant) -> tuple[Cluste
     state = _with_reach(state, now)
     state = leasing.ended_by_plan(state)
     wished, withheld, wakes = leasing.lease_orders(state, now)
+    moves: dict[ServiceName, int] = {}
     if state.view is not None and state.leads(now):
         state = leading.gone_hosts(state, now)
         led = leading.lead(state, now)
         wished += led.orders
         withheld |= led.withheld
         wakes += led.wakes
-        if led.moves:
-            recent = tuple(at for at in state.moved_at if now - at < MINUTE)
-            state = replace(state, moved_at=(*recent, *[now] * led.moves))
+        moves = led.moves
     state = _withholding(state, withheld, now)
     state, orders = _commit(state, wished, now)
+    state = _counting(state, orders, moves, now)
     wake = min((at for at in wakes if at > now), default=None)
     return (state if wake == state.wake_at else replace(state, wake_at=wake)), orders
 
@@ -79,6 +80,17 @@ def _commit(
         state = replace(state, next_order=state.next_order + 1, flights={**state.flights, subject: flight})
         fresh.append(numbered)
     return state, tuple(fresh)
+
+
+def _counting(
+    state: ClusterState, orders: tuple[Order, ...], moves: dict[ServiceName, int], now: Instant
+) -> ClusterState:
+    """Count the members that are placed elsewhere by what was just ordered: as a wish it comes again with each turn."""
+    fresh = sum(moves.get(order.assignment.service, 0) for order in orders if isinstance(order, Assign))
+    if not fresh:
+        return state
+    recent = tuple(at for at in state.moved_at if now - at < MINUTE)
+    return replace(state, moved_at=(*recent, *[now] * fresh))
 
 
 def next_wake(state: ClusterState, now: Instant) -> Instant:
