@@ -202,6 +202,7 @@ class ClusterAgent:
             and after.entitlements is before.entitlements
             and after.is_going_down == before.is_going_down
             and after.pause is before.pause
+            and after.looked_at == before.looked_at
         ):
             return
         members = report_members(after, self.clock.now)
