@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.fencing.running import LEAVE_WITHIN, OUTPUT_MAX
+from holdfast.fencing.running import LEAVE_WITHIN, OUTPUT_MAX, run
 from holdfast.model.events import Ending
 from holdfast.model.policy import SecretFrom
 from holdfast.model.time import SECOND
@@ -198,6 +198,13 @@ def test_an_agent_that_prints_without_end_is_listened_to_in_bounds(tmp_path: Pat
     assert len(answer.text) < 1000
 
 
+def test_of_an_output_without_end_the_last_is_kept() -> None:
+    script = f"head -c {8 * OUTPUT_MAX} /dev/zero; echo the end"
+    ran = asyncio.run(run(["sh", "-c", script], PATIENCE))
+    assert (ran.code, len(ran.printed)) == (0, OUTPUT_MAX)
+    assert ran.printed.endswith(b"the end\n")
+
+
 def test_an_agent_that_never_reads_its_options_cannot_hold_us_up(tmp_path: Path) -> None:
     path = tmp_path / "fence_deaf"
     path.write_text("#!/bin/sh\nexit 1\n")
@@ -246,6 +253,11 @@ def test_an_option_cannot_smuggle_in_another(tmp_path: Path, text: str) -> None:
     assert answer.ending is Ending.FAILED
     assert "options.plug holds a line end" in answer.text
     assert not asked(tmp_path)
+
+
+def test_no_option_changes_what_is_asked_for(tmp_path: Path) -> None:
+    fenced(by_agent(agent(tmp_path, WORKS), action="reboot"))
+    assert asked(tmp_path) == ["off", "status"]
 
 
 def test_the_agent_knows_which_host_is_meant(tmp_path: Path) -> None:
