@@ -189,6 +189,7 @@ def _finished(state: ClusterState, event: events.OrderFinished, now: Instant) ->
             state = replace(state, not_before={**state.not_before, subject: now + TRY_AGAIN})
             return state.noting(now, "info", order.assignment.service, "assigned", order.why)
         case DropWish() as order:
+            state = replace(state, not_before={**state.not_before, subject: now + TRY_AGAIN})  # as above
             return state.noting(now, "info", order.service, "switchover", order.why)
         case _:
             return state
