@@ -34,7 +34,7 @@ from tests.lab.ensembles import Ensemble
 from tests.lab.etcd_ensemble import EtcdEnsemble
 from tests.lab.history import History, note, read
 from tests.lab.nemesis import Nemesis
-from tests.lab.network import Host, Network
+from tests.lab.network import Host, Network, own_name
 from tests.lab.small_disks import SmallDisk
 from tests.lab.zookeeper_ensemble import ZooKeeperEnsemble
 
@@ -55,7 +55,7 @@ class Site:
 
     def __init__(self, engine: str, hosts: int) -> None:
         self.engine = engine
-        self.folder = Path(tempfile.mkdtemp(prefix=f"holdfast-site-{engine}{hosts}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=own_name(f"{engine}{hosts}-")))
         self.network = Network([f"h{number}" for number in range(1, hosts + 1)])
         servers = list(self.network.hosts.values())[:SERVERS]
         self.ensemble: Ensemble = ENGINES[engine](

@@ -16,8 +16,10 @@ was killed has left behind is known as such and swept away by the next.
 import ctypes
 import itertools
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -228,7 +230,7 @@ def is_permitted() -> bool:
 
 
 def sweep() -> None:
-    """Take down what runs that were killed have left: namespaces with all in them, and small disks."""
+    """Take down what runs that were killed have left: namespaces with all in them, small disks, folders."""
     for path in NAMESPACES.glob(f"{PREFIX}*") if NAMESPACES.exists() else ():
         if not is_owned_by_the_living(path.name):
             Host(path.name, path.name, "").end()
@@ -239,6 +241,9 @@ def sweep() -> None:
         if name.startswith(PREFIX) and not is_owned_by_the_living(name):
             with suppress(LabError):
                 run(["umount", "--lazy", place])
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not is_owned_by_the_living(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def is_owned_by_the_living(name: str) -> bool:
@@ -249,7 +254,7 @@ def is_owned_by_the_living(name: str) -> bool:
 
 
 def own_name(what: str) -> str:
-    """Return a name by which a sweep knows that something is ours."""
+    """Return a name for a mount or a temporary folder, by which a sweep knows that it is ours."""
     return f"{PREFIX}{_owner(os.getpid())}-{what}"
 
 
