@@ -4,120 +4,28 @@ In each: never two primaries at once, epochs only grow, and the service comes ba
 """
 
 import json
-import os
 import signal
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lab.history import Asked, Mark
-from tests.lab.hosts import PYTHON, Cluster
-from tests.lab.judging import Verdict, epochs_only_grow, never_two
-
-PORT = 7100
-LISTEN = 7000
-LEASE = "2s"
-
-
-def raise_up(cluster: Cluster, service: dict[str, Any] | None = None, **settings: Any) -> None:
-    """Start everything and wait until there is a primary and every host looks well."""
-    cluster.write({"db": service or cluster.witnesses("db", PORT)}, lease=LEASE, **settings)
-    cluster.start_agents()
-    cluster.until(lambda: primary(cluster), "a first primary")
-    cluster.until(lambda: all(is_well(cluster, host.name) for host in cluster.site.hosts), "all is well")
-
-
-def ask(cluster: Cluster, host: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a verb against the agent of a host."""
-    directory = str(cluster.directory(host))
-    command = [
-        str(Path(PYTHON).parent / "holdfast"),
-        *words,
-        "--file",
-        str(cluster.file),
-        "--directory",
-        directory,
-    ]
-    return subprocess.run(
-        [*cluster.site.network[host].prefix, *command],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def seen_from(cluster: Cluster, host: str) -> dict[str, Any]:
-    """Return the cluster as the agent of a host sees it, spoken to over its socket."""
-    import socket  # noqa: PLC0415 - only here
-
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(10)
-        folder = os.open(cluster.directory(host), os.O_PATH)
-        try:
-            line.connect(f"/proc/self/fd/{folder}/control.sock")
-        finally:
-            os.close(folder)
-        line.sendall(b'{"verb": "cluster"}\n')
-        answer = json.loads(line.makefile().readline())
-    found: dict[str, Any] = answer["result"]
-    return found
-
-
-def is_well(cluster: Cluster, host: str) -> bool:
-    try:
-        seen = seen_from(cluster, host)
-    except OSError:
-        return False
-    hosts = {one["name"]: one for one in seen["hosts"]}
-    everybody = all(one["has_session"] and one["reach"] in {"me", "heard"} for one in hosts.values())
-    return bool(seen["is_connected"] and everybody and all(one["lease"] for one in seen["leases"]))
-
-
-def newest_epoch(cluster: Cluster) -> int:
-    return max((mark.epoch for mark in cluster.so_far().of(Mark)), default=0)
-
-
-def primary(cluster: Cluster) -> str | None:
-    """Return the host whose witness marked last, if it is marking now."""
-    marks = cluster.so_far().of(Mark)
-    if not marks:
-        return None
-    last = max(marks, key=lambda mark: mark.at)
-    return last.host
-
-
-def moved_from(cluster: Cluster, old: str) -> bool:
-    marks = cluster.so_far().of(Mark)
-    newest = max(marks, key=lambda mark: mark.epoch)
-    return newest.host != old
-
-
-def judge(cluster: Cluster) -> None:
-    history = cluster.end()
-    for told in (never_two(history, "db"), epochs_only_grow(history, "db")):
-        assert told.verdict is not Verdict.BROKEN, f"{told}\n{cluster.said()}"
-        if told.verdict is Verdict.UNKNOWN:
-            pytest.skip(f"the machine was too busy to tell: {told}")
-
-
-def healed(cluster: Cluster) -> None:
-    """End all faults; everything has to be well again by itself."""
-    cluster.nemesis.heal()
-    cluster.until(
-        lambda: all(is_well(cluster, host.name) for host in cluster.site.hosts), "all is well again", 60
-    )
-
-
-def witness_pid(cluster: Cluster, host: str) -> int:
-    for pid in cluster.site.network[host].pids():
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if any(word.endswith(b"witness.py") for word in command) and b"serve" in command:
-            return pid
-    raise AssertionError(f"no witness runs on {host}\n{cluster.said()}")
-
+from tests.lab.hosts import Cluster
+from tests.lab.several_hosts import (
+    LEASE,
+    LISTEN,
+    PORT,
+    ask,
+    healed,
+    is_well,
+    judge,
+    moved_from,
+    newest_epoch,
+    primary,
+    raise_up,
+    seen_from,
+    witness_pid,
+)
 
 # --- one fault at a time -----------------------------------------------------------------------------------
 
