@@ -13,9 +13,10 @@ from holdfast.loop.cluster.promising import sure_until
 from holdfast.loop.cluster.state import ClusterState, Flight
 from holdfast.model.cluster_events import Assign, ClusterEvent, FenceHost, Order, subject_of_order
 from holdfast.model.ids import ServiceName
-from holdfast.model.time import MINUTE, Instant
+from holdfast.model.time import MINUTE, Duration, Instant
 from holdfast.model.value import replace
 
+FENCE_ENDS_WITHIN = 10_000_000_000  # what a fence agent may take to end once its time is over
 LOOK_EVERY = 1_000_000_000
 
 
@@ -75,7 +76,7 @@ def _commit(
         if subject in state.flights or now < state.not_before.get(subject, 0):
             continue
         numbered = replace(order, id=state.next_order)
-        deadline = now + (5 * MINUTE if isinstance(order, FenceHost) else ANSWER_WITHIN)
+        deadline = now + _time_for(state, order)
         flight = Flight(numbered, deadline, state.session.number)
         state = replace(state, next_order=state.next_order + 1, flights={**state.flights, subject: flight})
         fresh.append(numbered)
@@ -91,6 +92,14 @@ def _counting(
         return state
     recent = tuple(at for at in state.moved_at if now - at < MINUTE)
     return replace(state, moved_at=(*recent, *[now] * fresh))
+
+
+def _time_for(state: ClusterState, order: Order) -> Duration:
+    if not isinstance(order, FenceHost):
+        return ANSWER_WITHIN
+    host = state.policy.hosts.get(order.host)
+    device = host.fence if host is not None else None
+    return ANSWER_WITHIN + (device.timeout + FENCE_ENDS_WITHIN if device is not None else 0)
 
 
 def next_wake(state: ClusterState, now: Instant) -> Instant:
