@@ -178,6 +178,9 @@ class Answering:
         return found
 
     async def _reloaded(self, by: str) -> Accepted:
+        if self.commanding is not None and self.commanding.policy_number:
+            message = f"policy {self.commanding.policy_number} is shared by all hosts, and this host's own file is not used"
+            raise RefusedError(ErrorKind.USAGE, message, ("`holdfast apply` shares a changed file",))
         failure = await self._reload(by)
         if failure is not None:
             raise RefusedError(failure.kind, failure.message, failure.reasons)

@@ -60,6 +60,7 @@ class ClusterStatus(Value, frozen=True):
     withheld: dict[str, str]
     refused_beats: dict[str, int]
     notes: tuple[Note, ...]
+    assignments: tuple[Assignment, ...] = ()  # what the leader wants, of services that are not exclusive too
 
 
 def without_ages(cluster: ClusterStatus) -> ClusterStatus:

@@ -5,13 +5,21 @@ incident, the number of a decision. Facts come from the state and the journal al
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeAlias, assert_never
 
 from holdfast.cli.describing import describe_event
 from holdfast.model.decisions import Decision, Withheld, service_of_decision, subject_of
 from holdfast.model.events import Ending, Finished
-from holdfast.model.ids import ComponentId, DecisionId, IncidentId, ServiceName, member_of
+from holdfast.model.ids import (
+    ComponentId,
+    DecisionId,
+    HostName,
+    IncidentId,
+    ServiceName,
+    component_id,
+    member_of,
+)
 from holdfast.model.state import State
 from holdfast.model.time import Duration, Instant
 from holdfast.model.value import Tagged, Value
@@ -30,6 +38,18 @@ class AboutComponent(Tagged, frozen=True):
     component: ComponentId
 
 
+class AboutElsewhere(Tagged, frozen=True):
+    """The question is about a component that another host looks after."""
+
+    component: ComponentId
+
+
+class AboutHost(Tagged, frozen=True):
+    """The question is about a host of the cluster."""
+
+    host: HostName
+
+
 class AboutIncident(Tagged, frozen=True):
     """The question is about an incident."""
 
@@ -42,7 +62,7 @@ class AboutDecision(Tagged, frozen=True):
     decision: DecisionId
 
 
-About: TypeAlias = AboutService | AboutComponent | AboutIncident | AboutDecision
+About: TypeAlias = AboutService | AboutComponent | AboutElsewhere | AboutHost | AboutIncident | AboutDecision
 
 
 class Taken(Value, frozen=True):
@@ -67,8 +87,8 @@ class Held(Value, frozen=True):
     changes_when: str
 
 
-def about(text: str, state: State) -> About | None:
-    """Return what `text` names; None if it names nothing known."""
+def about(text: str, state: State, hosts: Collection[HostName] = ()) -> About | None:
+    """Return what `text` names; None if it names nothing known. A component goes before a host of its name."""
     if re.fullmatch(r"i-\d+", text):
         return AboutIncident(text)
     if match := re.fullmatch(r"#?(\d+)", text):
@@ -77,13 +97,28 @@ def about(text: str, state: State) -> About | None:
         return AboutService(text)
     if text in state.components:
         return AboutComponent(text)
-    namesakes = [id_ for id_ in state.components if member_of(id_) == text]
-    return AboutComponent(namesakes[0]) if len(namesakes) == 1 else None
+    if text in _elsewhere(state):
+        return AboutElsewhere(text)
+    namesakes = [id_ for id_ in (*state.components, *_elsewhere(state)) if member_of(id_) == text]
+    if len(namesakes) == 1:
+        id_ = namesakes[0]
+        return AboutComponent(id_) if id_ in state.components else AboutElsewhere(id_)
+    return AboutHost(text) if text in hosts else None
 
 
-def known_names(state: State) -> list[str]:
+def known_names(state: State, hosts: Collection[HostName] = ()) -> list[str]:
     """Return what can be asked about by name."""
-    return [*state.policy.services, *state.components]
+    return [*state.policy.services, *state.components, *_elsewhere(state), *hosts]
+
+
+def _elsewhere(state: State) -> list[ComponentId]:
+    # What runs here as well, because it was moved a moment ago, is of this host.
+    named = [
+        component_id(service.name, member.name)
+        for service in state.policy.services.values()
+        for member in service.elsewhere
+    ]
+    return [id_ for id_ in named if id_ not in state.components]
 
 
 def taken_in(turns: Iterable[Turn]) -> list[Taken]:
@@ -116,8 +151,10 @@ def _concerns(one: Taken, subject: About) -> bool:
     match subject:
         case AboutService(service=service):
             return service_of_decision(one.decision) == service
-        case AboutComponent(component=component):
+        case AboutComponent(component=component) | AboutElsewhere(component=component):
             return subject_of(one.decision) == component
+        case AboutHost():
+            return False
         case AboutIncident(incident=incident):
             return one.decision.incident == incident
         case AboutDecision(decision=number):

@@ -7,6 +7,7 @@ told from it says how old it is.
 import time
 from pathlib import Path
 
+from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.cli.asking import UnreachableError, asking
 from holdfast.cli.exits import Trouble
 from holdfast.cli.place import find_directory
@@ -31,6 +32,7 @@ class Facts(Value, frozen=True):
     clock: WallClock
     turns: tuple[Turn, ...]
     age: Duration | None  # None: told by a running agent; else how long ago the journal's last turn was
+    cluster: ClusterStatus | None = None  # None: one host, or told from the journal, which has no other host
 
 
 def gather() -> Facts:
@@ -41,7 +43,7 @@ def gather() -> Facts:
     except UnreachableError as unreachable:
         return from_journal(find_directory() / JOURNAL, unreachable)
     turns = tuple(record.turn for record in answer.turns)
-    return Facts(answer.state, answer.now, WallClock(answer.wall_offset), turns, None)
+    return Facts(answer.state, answer.now, WallClock(answer.wall_offset), turns, None, answer.cluster)
 
 
 def from_journal(path: Path, unreachable: Trouble | None = None) -> Facts:

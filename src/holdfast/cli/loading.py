@@ -28,6 +28,18 @@ def load_policy(path: Path) -> Policy:
         raise Invalid(str(error)) from error
 
 
+def load_to_share(path: Path) -> tuple[str, Policy]:
+    """Return the file's text, to be sent to other hosts as it is, and the policy in that very text."""
+    load_policy(path)  # with all that can be wrong with a file
+    try:
+        text = path.read_text("utf-8-sig")
+        return text, config.load_text(text, str(path), path.absolute().parent)
+    except config.ConfigError as error:
+        raise Invalid(str(error)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path}: it changed while it was read: {error}") from error
+
+
 def schema_text() -> str:
     """Return the JSON Schema of the file."""
     return json.dumps(config.schema(), indent=2)

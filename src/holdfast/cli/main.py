@@ -31,6 +31,7 @@ VERBS = {
     "agent": Verb("run", "Begin", "Run the agent of one of several hosts."),
     "guard": Verb("guard", "Begin", "Run the guard: end a primary whose deadline passes."),
     "status": Verb("status", "Look", "Show how everything is, on one screen."),
+    "hosts": Verb("hosts", "Look", "Show the hosts, who leads, and who holds which lease."),
     "explain": Verb("explain", "Look", "Say why something is so, or why something was not done."),
     "incidents": Verb(
         "incidents", "Look", "List what went wrong, what it cost, or tell one incident in full."
@@ -41,10 +42,12 @@ VERBS = {
     "restart": Verb("moving", "Act", "Restart a service or a member, one at a time."),
     "pause": Verb("holding", "Act", "Have failures detected but not acted on, for a time."),
     "resume": Verb("holding", "Act", "End a pause or a drain."),
+    "apply": Verb("applying", "Act", "Share a file with all hosts, or go back to an earlier one."),
     "reload": Verb("holding", "Act", "Have the agent read its file again."),
     "down": Verb("holding", "Act", "Stop every service, and the agent."),
     "simulate": Verb("simulate", "Prove", "Play faults through on virtual time; nothing real is touched."),
     "replay": Verb("replay", "Prove", "Decide a journal's turns again and compare."),
+    "policies": Verb("applying", "Several hosts", "List the files that were shared with `holdfast apply`."),
     "certs": Verb("certs", "Several hosts", "Make certificates for hosts and people."),
     "tokens": Verb("tokens", "Several hosts", "Give out tokens, and take them back."),
     "secret": Verb("secret", "Several hosts", "Make the key that all hosts of a cluster share."),

@@ -10,7 +10,7 @@ from holdfast.cli.wall_clock import WallClock
 from holdfast.cli.why_not import WhyNot
 from holdfast.detect.judging import describe_exit as describe_absent
 from holdfast.model import duty
-from holdfast.model.ids import member_of
+from holdfast.model.ids import component_id, member_of
 from holdfast.model.state import (
     ComponentState,
     ProbeState,
@@ -56,14 +56,15 @@ def service_text(state: State, name: str, now: Instant, clock: WallClock, paint:
     policy, service = state.policy.services[name], state.services[name]
     lines = wrap(f"{name} {_serving(service, now, clock)}", paint)
     lines += wrap(f"S {service.health:.2f}, threshold {policy.threshold:.2f}", paint, first="  health   ")
-    if policy.is_exclusive:
+    if policy.is_leased:
+        epoch = max([service.epoch, *(report.epoch for report in duty.elsewhere(state, policy))])
+        lines += wrap(f"{policy.mode}, epoch {epoch}; who serves goes by lease", paint, first="  mode     ")
+    elif policy.is_exclusive:
         who = service.assigned or "no one"
         lines += wrap(f"{policy.mode}, epoch {service.epoch}, {who} should serve", paint, first="  mode     ")
     else:
         lines += wrap(str(policy.mode), paint, first="  mode     ")
-    for member in state.members(name):
-        reason = f": {member.reason}" if member.reason else ""
-        lines += wrap(f"{member_of(member.id)} {member.status}{reason}", paint, first="  member   ")
+    lines += _members(state, name, paint)
     if missing := duty.waits_for(state, name):
         lines += wrap(f"for {', '.join(missing)}, which it depends on", paint, first="  waits    ")
     if service.routed is not None:
@@ -76,6 +77,19 @@ def service_text(state: State, name: str, now: Instant, clock: WallClock, paint:
         lines += wrap(f'by {pause.by}, {left} left: "{pause.why}"', paint, first="  paused   ")
     if service.incident is not None:
         lines += wrap(f"{service.incident}: holdfast explain {service.incident}", paint, first="  incident ")
+    return lines
+
+
+def _members(state: State, name: str, paint: Paint) -> list[str]:
+    lines = []
+    for member in state.members(name):
+        reason = f": {member.reason}" if member.reason else ""
+        lines += wrap(f"{member_of(member.id)} {member.status}{reason}", paint, first="  member   ")
+    for other in state.policy.services[name].elsewhere:
+        told = state.elsewhere.get(component_id(name, other.name))
+        if told is not None:
+            reason = f": {told.reason}" if told.reason else ""
+            lines += wrap(f"{other.name} {told.status}, on another host{reason}", paint, first="  member   ")
     return lines
 
 

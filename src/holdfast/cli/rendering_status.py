@@ -10,14 +10,16 @@ The first column says it without colour: `*` clients are sent to it, `o` it stan
 `x` down, `?` not known, `-` stopped and meant to be.
 """
 
+from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.cli.painting import Paint, Tone
+from holdfast.cli.rendering_hosts import cluster_banners, hosts_block, show
 from holdfast.cli.standing import ComponentStanding, PauseStanding, ServiceStanding, Standing, Verdict
 from holdfast.cli.table import Cell, bar, line, table, widths, wrap
 from holdfast.model.standing import Status
-from holdfast.model.time import SECOND, show_duration
 
-_COMPONENT_HEAD = ("", "COMPONENT", "ROLE", "STATUS", "SINCE", "PID", "RESTARTS", "CHECKS")
+_COMPONENT_HEAD = ("", "COMPONENT", "HOST", "ROLE", "STATUS", "SINCE", "PID", "RESTARTS", "CHECKS")
 _ROLE = _COMPONENT_HEAD.index("ROLE")
+_HOST = _COMPONENT_HEAD.index("HOST")
 _SERVICE_HEAD = ("", "SERVICE", "MODE", "S", "", "UP", "ACTIVE", "EPOCH")
 
 _TONES = {
@@ -39,7 +41,10 @@ def status_text(standing: Standing, paint: Paint, *, problem: str = "") -> str:
     """Return the whole screen; `problem` is what the agent itself needs an operator for."""
     lines = [_headline(standing, paint)]
     lines += [paint(piece, Tone.BAD) for piece in wrap(problem, paint, first="PROBLEM ")] if problem else []
+    lines += cluster_banners(standing.cluster, paint) if standing.cluster is not None else []
     lines += _banners(standing, paint)
+    if standing.cluster is not None:
+        lines += ["", *hosts_block(standing.cluster, paint)]
     if not standing.services:
         lines += ["", "no services: the file names none yet"]
     if standing.services:
@@ -62,20 +67,30 @@ def nagios_text(standing: Standing) -> str:
     ]
     wrong = [f"{c.id} {c.status}" for c in standing.components if c.is_wanted and c.status is not Status.UP]
     wrong += [f"{s.name} not serving" for s in standing.services if not s.is_serving]
+    wrong += _wrong_hosts(standing.cluster)
     told = f": {', '.join(wrong)}" if wrong else ""
     pause = " (paused)" if standing.pause or any(s.pause for s in standing.services) else ""
     measured = f"health={standing.health:.3f};;{standing.threshold:g};0;1 incidents={len(standing.incidents)}"
+    if standing.cluster is not None:
+        hosts = standing.cluster.hosts
+        measured += f" hosts={sum(host.has_session for host in hosts)};;;0;{len(hosts)}"
     return f"HOLDFAST {word} {standing.system} S {standing.health:.2f}{pause}{told} | {measured}\n"
+
+
+def _wrong_hosts(cluster: ClusterStatus | None) -> list[str]:
+    if cluster is None:
+        return []
+    if not cluster.is_connected:
+        return [f"{cluster.me} has no session with the coordinator"]
+    wrong = [f"{host.name} has no session" for host in cluster.hosts if not host.has_session]
+    return wrong + [
+        f"{host.name} is silent" for host in cluster.hosts if host.has_session and host.reach == "lost"
+    ]
 
 
 def nagios_code(verdict: Verdict) -> int:
     """Return the exit code that Nagios-style checkers expect."""
     return {Verdict.OK: 0, Verdict.DEGRADED: 1, Verdict.BELOW_THRESHOLD: 2}[verdict]
-
-
-def show(seconds: float) -> str:
-    """Return a number of seconds for people."""
-    return show_duration(round(seconds * SECOND)) if seconds < 10 else show_duration(round(seconds) * SECOND)
 
 
 def marker(component: ComponentStanding) -> str:
@@ -158,6 +173,9 @@ def _components(components: tuple[ComponentStanding, ...], paint: Paint) -> list
     if not any(component.role for component in components):
         for row in (head, *rows):
             del row[_ROLE]
+    if not any(component.host for component in components):
+        for row in (head, *rows):
+            del row[_HOST]
     wide = widths([head, *rows])
     room = paint.width - sum(wide) - 2 * len(wide)
     reasons = [_reason(component) for component in components]
@@ -177,12 +195,15 @@ def _cells(component: ComponentStanding) -> list[Cell]:
     tone = _TONES[component.status]
     spent = component.gave_up or component.restarts >= component.restarts_max > 0
     restarts = f"{component.restarts}/{component.restarts_max}" + (" gave up" if component.gave_up else "")
+    if component.is_elsewhere:
+        restarts = "-"  # only its own host knows
     return [
         Cell(f" {marker(component)}", tone),
         Cell(component.id),
+        Cell(component.host or "-"),
         Cell(component.role or "-"),
         Cell(component.status.value, tone),
-        Cell(show(component.since_seconds)),
+        Cell(show(component.since_seconds) if component.since_seconds is not None else "-"),
         Cell(str(component.pid) if component.pid is not None else "-"),
         Cell(restarts, Tone.BAD if spent else Tone.WARN if component.restarts else Tone.PLAIN),
         _check_cell(component),

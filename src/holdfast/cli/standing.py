@@ -3,14 +3,17 @@
 Only the state goes in. Instants leave as seconds: an instant means nothing outside its host.
 """
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
+from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.cli.exits import ExitCode
 from holdfast.cli.wall_clock import WallClock
 from holdfast.failover import routing
 from holdfast.model import duty
-from holdfast.model.ids import ComponentId, ServiceName, member_of
-from holdfast.model.policy import ServicePolicy
+from holdfast.model.cluster import Lease, MemberReport
+from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id, member_of
+from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import ComponentState, Pause, ProcessRunning, State
@@ -63,7 +66,7 @@ class ComponentStanding(Value, frozen=True):
     is_wanted: bool  # it should run now
     role: str  # "" in a service where all members are alike
     status: Status
-    since_seconds: float
+    since_seconds: float | None  # None: not known of members on other hosts
     pid: int | None
     restarts: int  # within the budget's window
     restarts_max: int
@@ -72,6 +75,8 @@ class ComponentStanding(Value, frozen=True):
     reason: str
     busy: str  # the action under way, if any
     drain: str  # who asked for the drain and why
+    host: HostName = ""  # where it runs; empty: there is one host only
+    is_elsewhere: bool = False  # looked after by another host: only what that host tells is known
 
 
 class ServiceStanding(Value, frozen=True):
@@ -117,20 +122,23 @@ class Standing(Value, frozen=True):
     pause: PauseStanding | None
     is_going_down: bool
     revision: str
+    cluster: ClusterStatus | None = None  # None: one host
 
 
-def standing_of(state: State, now: Instant, clock: WallClock) -> Standing:
+def standing_of(
+    state: State, now: Instant, clock: WallClock, cluster: ClusterStatus | None = None
+) -> Standing:
     """Return how things stand at `now`."""
+    me = cluster.me if cluster is not None else ""
+    components: list[ComponentStanding] = []
+    for policy in state.policy.services.values():
+        here = (state.components.get(id_) for id_ in policy.components)
+        components += (_component(state, component, now, me) for component in here if component is not None)
+        components += _elsewhere(state, policy, cluster)
     services = tuple(
-        _service(state, policy, now, clock)
+        _service(state, policy, now, clock, [c for c in components if c.service == name])
         for name, policy in state.policy.services.items()
         if name in state.services
-    )
-    components = tuple(
-        _component(state, component, now)
-        for policy in state.policy.services.values()
-        for id_ in policy.components
-        if (component := state.components.get(id_)) is not None
     )
     incidents = tuple(
         OpenIncident(
@@ -144,16 +152,29 @@ def standing_of(state: State, now: Instant, clock: WallClock) -> Standing:
     )
     return Standing(
         system=state.policy.system,
-        verdict=_verdict(state, services, components, has_incidents=bool(incidents)),
+        verdict=_verdict(
+            state,
+            services,
+            components,
+            has_incidents=bool(incidents),
+            is_whole=cluster is None or is_whole(cluster),
+        ),
         health=state.health,
         threshold=state.policy.threshold,
         services=services,
-        components=components,
+        components=tuple(components),
         incidents=incidents,
         pause=_pause(state.pause, now, clock),
         is_going_down=state.is_going_down,
         revision=state.policy.revision,
+        cluster=cluster,
     )
+
+
+def is_whole(cluster: ClusterStatus) -> bool:
+    """Tell whether every host of the file takes part, this one included."""
+    takes_part = (host.has_session and host.reach != "lost" for host in cluster.hosts)
+    return cluster.is_connected and all(takes_part)
 
 
 def drift_of(state: State, policy: ServicePolicy, now: Instant) -> tuple[str, ...]:
@@ -179,9 +200,10 @@ def drift_of(state: State, policy: ServicePolicy, now: Instant) -> tuple[str, ..
 def _verdict(
     state: State,
     services: tuple[ServiceStanding, ...],
-    components: tuple[ComponentStanding, ...],
+    components: Sequence[ComponentStanding],
     *,
     has_incidents: bool,
+    is_whole: bool,
 ) -> Verdict:
     if services and (
         state.health <= state.policy.threshold or any(s.health <= s.threshold for s in services)
@@ -189,15 +211,17 @@ def _verdict(
         return Verdict.BELOW_THRESHOLD
     # A doubt (suspect) is not a verdict yet, and a drain is meant: neither degrades.
     is_wounded = any(c.is_wanted and c.status not in duty.USABLE for c in components)
-    if is_wounded or has_incidents or any(s.drift for s in services):
+    if is_wounded or has_incidents or not is_whole or any(s.drift for s in services):
         return Verdict.DEGRADED
     return Verdict.OK
 
 
-def _service(state: State, policy: ServicePolicy, now: Instant, clock: WallClock) -> ServiceStanding:
+def _service(
+    state: State, policy: ServicePolicy, now: Instant, clock: WallClock, members: Sequence[ComponentStanding]
+) -> ServiceStanding:
     service = state.services[policy.name]
-    members = state.members(policy.name)
-    wanted = [member for member in members if duty.is_wanted(state, member.id)]
+    wanted = [member for member in members if member.is_wanted]
+    there = [report.epoch for report in duty.elsewhere(state, policy)] if policy.is_exclusive else []
     move = service.switchover
     return ServiceStanding(
         name=policy.name,
@@ -206,10 +230,10 @@ def _service(state: State, policy: ServicePolicy, now: Instant, clock: WallClock
         threshold=policy.threshold,
         is_serving=service.serving,
         serving_seconds=_seconds(now - service.serving_since) if service.serving_since else None,
-        up=sum(duty.is_usable(member) for member in wanted),
+        up=sum(member.status in duty.USABLE for member in wanted),
         wanted=len(wanted),
-        active=tuple(member_of(member.id) for member in members if is_active(state, member)),
-        epoch=service.epoch,
+        active=tuple(member.member for member in members if member.is_active),
+        epoch=max((service.epoch, *there)),
         incident=service.incident,
         pause=_pause(service.pause, now, clock),
         drift=drift_of(state, policy, now),
@@ -230,7 +254,7 @@ def is_active(state: State, component: ComponentState) -> bool:
     return component.status is not Status.DRAINING if seen is None else seen.lane is Lane.IN
 
 
-def _component(state: State, component: ComponentState, now: Instant) -> ComponentStanding:
+def _component(state: State, component: ComponentState, now: Instant, host: HostName) -> ComponentStanding:
     policy = state.policy.services[component.id.partition("/")[0]]
     process = component.process
     drain = component.drain
@@ -251,7 +275,60 @@ def _component(state: State, component: ComponentState, now: Instant) -> Compone
         reason=component.reason,
         busy=component.flight.action if component.flight else "",
         drain=f"drained by {drain.by}" + (f": {drain.why}" if drain.why else "") if drain else "",
+        host=host,
     )
+
+
+def _elsewhere(
+    state: State, policy: ServicePolicy, cluster: ClusterStatus | None
+) -> Iterator[ComponentStanding]:
+    """Return the service's members on other hosts, as far as those hosts tell."""
+    placed = {one.component: one.host for one in cluster.elsewhere} if cluster is not None else {}
+    leases = {one.service: one.lease for one in cluster.leases} if cluster is not None else {}
+    for member in policy.elsewhere:
+        id_ = component_id(policy.name, member.name)
+        report = state.elsewhere.get(id_) or MemberReport(Status.UNKNOWN, reason="its host has not told yet")
+        lease = leases.get(policy.name)
+        yield ComponentStanding(
+            id=id_,
+            service=policy.name,
+            member=member.name,
+            is_active=_is_active_elsewhere(state, policy, member.name, report, lease),
+            is_wanted=_is_wanted_elsewhere(policy, member.name, report, lease),
+            role=report.role.value if policy.is_exclusive else "",
+            status=report.status,
+            since_seconds=None,
+            pid=None,
+            restarts=0,
+            restarts_max=0,
+            gave_up=False,
+            checks=(),
+            reason=report.reason,
+            busy="",
+            drain="",
+            host=placed.get(id_) or member.on or "-",
+            is_elsewhere=True,
+        )
+
+
+def _is_active_elsewhere(
+    state: State, policy: ServicePolicy, name: MemberName, report: MemberReport, lease: Lease | None
+) -> bool:
+    if report.status not in duty.USABLE:
+        return False
+    if policy.is_exclusive:
+        return report.role is Role.PRIMARY and (lease is None or lease.member == name)
+    service = state.services.get(policy.name)
+    seen = service.seen.get(name) if service is not None else None
+    return report.status is not Status.DRAINING if seen is None else seen.lane is Lane.IN
+
+
+def _is_wanted_elsewhere(
+    policy: ServicePolicy, name: MemberName, report: MemberReport, lease: Lease | None
+) -> bool:
+    if policy.mode is not Mode.SINGLETON:
+        return report.status is not Status.STOPPED
+    return lease.member == name if lease is not None else report.role is not Role.STANDBY
 
 
 def _checks(component: ComponentState) -> tuple[CheckStanding, ...]:

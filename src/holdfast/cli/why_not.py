@@ -56,7 +56,7 @@ def why_not_failover(state: State, service: ServiceName, now: Instant) -> WhyNot
     else:
         rules.append(_has_to_leave(active, now))
     rules += [_candidate(policy.mode, other, now) for other in _others(state, service, active)]
-    return WhyNot("failover", service, _with_any(rules), _recorded(state, service))
+    return WhyNot("failover", service, one_is_enough(rules), _recorded(state, service))
 
 
 def why_not_restart(state: State, component: ComponentId, now: Instant) -> WhyNot:
@@ -135,8 +135,8 @@ def _candidate(mode: Mode, other: ComponentState, now: Instant) -> Rule:
     return Rule(f"candidate {member_of(other.id)}", "fit to take over", have, is_met=not against)
 
 
-def _with_any(rules: list[Rule]) -> tuple[Rule, ...]:
-    """One fit candidate is enough: the others' shortcomings are told, but do not decide."""
+def one_is_enough(rules: list[Rule]) -> tuple[Rule, ...]:
+    """Return the rules, of which one fit candidate is enough: the others' shortcomings are told, but do not decide."""
     found = [rule for rule in rules if rule.rule.startswith("candidate ")]
     is_enough = any(rule.is_met for rule in found)
     have = f"{sum(rule.is_met for rule in found)} of {len(found)}"

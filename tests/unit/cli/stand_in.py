@@ -43,6 +43,8 @@ class StandIn:
                 return protocol.StateAnswer(self.state, worlds.NOW, worlds.OFFSET, self.agent)
             case protocol.ExplainDataRequest():
                 return protocol.ExplainAnswer(self.state, worlds.NOW, worlds.OFFSET, self.agent, self.turns)
+            case protocol.PolicyRequest():
+                return self.state.policy
             case protocol.IncidentsRequest():
                 return [
                     IncidentRecord(incident, incident.opened_at + worlds.OFFSET, None)

@@ -48,6 +48,11 @@ class Commanding:
         """Return this host's name."""
         return self._clustering.turning.state.me
 
+    @property
+    def policy_number(self) -> int:
+        """Return the number of the shared file that is in force here; 0: this host's own is."""
+        return self._clustering.sharing.memory.policy_number
+
     def policy(self) -> Policy:
         """Return the whole file in force on this host."""
         return self._clustering.turning.state.policy

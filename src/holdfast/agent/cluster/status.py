@@ -39,6 +39,7 @@ def cluster_status(clustering: Clustering, now: Instant) -> ClusterStatus:
         withheld=state.withheld,
         refused_beats=clustering.beating.refused,
         notes=state.notes,
+        assignments=tuple(state.view.assignments.values()) if state.view is not None else (),
     )
 
 

@@ -23,7 +23,8 @@ from holdfast.model.time import DAY, SECOND, Duration
 def pause(service: str | None, duration: Duration, wish: Wish) -> None:
     """Have failures detected but not acted on, for a time.
 
-    Of one service, or of the whole system. Costs you the failover: a member that dies meanwhile stays
+    Of one service, or of the whole system; on several hosts, of the members on the asked host (`--host`
+    names another). Costs you the failover: a member that dies meanwhile stays
     dead, and if it was the last one there is an outage. So it always ends by itself, at most a
     week later, and `holdfast status` shows who paused and why. To keep work away from one member use
     `holdfast drain`.
@@ -65,7 +66,8 @@ def reload(*, dry_run: bool, as_json: bool) -> None:
 
     Only what changed is touched; a program that has to be restarted for it is, one member at a time. A
     file with mistakes changes nothing: they are named, exit 2, and the old policy stays in force. See
-    first what would happen with `holdfast plan`.
+    first what would happen with `holdfast plan`. On several hosts it is of the asked host only, until a
+    file was shared: from then on use `holdfast apply`.
 
     \b
     Examples:
@@ -93,7 +95,8 @@ def reload(*, dry_run: bool, as_json: bool) -> None:
 def down(wish: Wish, *, yes: bool) -> None:
     """Stop every service, and the agent.
 
-    Dependents stop before what they depend on. This is an outage, and meant to be one. To stop only
+    Dependents stop before what they depend on. This is an outage, and meant to be one. On several hosts it
+    is of the asked host only: what can serve on another one goes on there. To stop only
     the agent and leave the services running, end the agent: `systemctl stop holdfast`, or Ctrl-C.
 
     \b

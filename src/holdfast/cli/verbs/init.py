@@ -2,10 +2,12 @@
 
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
-from holdfast.cli.exits import Trouble
+from holdfast import config
+from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.loading import load_policy
 from holdfast.cli.place import FILES, place, place_options
 
@@ -54,34 +56,99 @@ services:
       window: 1m
 """
 
+KEY = "/etc/holdfast/cluster.key"
+
+_SEVERAL = """\
+# holdfast keeps the services in this file up, on several hosts.
+#
+#   holdfast validate                     check it
+#   holdfast secret --out {key}           once; then copy it to every host
+#   holdfast agent --config holdfast.yaml on every host, with the same file
+#   holdfast hosts, holdfast status       look, from any of them
+#   holdfast apply                        share a changed file with all of them
+#
+# Every key: docs/configuration.md. For your editor: holdfast schema > holdfast.schema.json
+# yaml-language-server: $schema=holdfast.schema.json
+
+system: {system}
+
+cluster:
+  # Where the hosts agree on who leads and who holds which role. Three machines or five.
+  coordinator: "{coordinator}"
+  # The key that all hosts share: `holdfast secret` makes it.
+  secret: {{ file: {key} }}
+  # How long the role of a host that fell silent stays its own. Shorter: faster takeover of exclusive services, and
+  # less patience with a slow coordinator.
+  lease: 3s
+
+# Their names, and where they reach each other: heartbeats go to cluster.port (7420, UDP).
+hosts:
+{hosts}
+
+services:
+  # Where data is: each member is bound to its host, and the one whose host holds the lease serves.
+  # promote and demote are programs that change its role; without them it serves where it is primary.
+  db:
+    mode: active-standby
+    members:
+{members}
+    port: 15432
+    run: [python3, -m, http.server, --bind, "{{host}}", "{{port}}"]
+    probes:
+      alive: {{ http: /, every: 500ms, timeout: 300ms, fall: 3 }}
+    traffic: {{ listen: 127.0.0.1:15400 }} # on every host: its HAProxy sends to who serves, wherever that is
+    # While the coordinator cannot be reached. stop: the primary stops before its lease can end.
+    # hold: it goes on while all the other hosts promise, directly, not to take over.
+    on_coordinator_loss: stop
+
+  # Alike, and anywhere: the leader places them, and moves them when a host is lost.
+  web:
+    mode: active-active
+    members: {count}
+    port: 18081+ # one port each, since two may come to share a host
+    run: [python3, -m, http.server, --bind, "{{host}}", "{{port}}"]
+    probes:
+      alive: {{ http: /, every: 500ms, timeout: 300ms, fall: 3 }}
+    traffic: {{ listen: 127.0.0.1:18080 }}
+    placement: {{ move_after: 10s }}
+"""
+
 
 @click.command()
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @click.option("--system", default="", help="The system's name.  [default: the folder's]")
+@click.option(
+    "--hosts", metavar="NAME=ADDRESS,...", help="Several hosts: their names, and where the others reach them."
+)
+@click.option(
+    "--coordinator",
+    metavar="URL",
+    help="Several hosts: where they agree, etcd://HOST:2379,... or zookeeper://HOST:2181,...",
+)
 @place_options
-def init(system: str, *, force: bool) -> None:
+def init(system: str, hosts: str | None, coordinator: str | None, *, force: bool) -> None:
     """Write a first holdfast.yaml that works as it is.
 
     It keeps two copies of Python's web server up, behind HAProxy, on ports that are free now. Change
     it into your own service step by step; `holdfast validate` names every mistake. An existing file is
-    left alone (exit 1) without --force. To only see holdfast at work use `holdfast demo`.
+    left alone (exit 1) without --force. With --hosts and --coordinator it is a file for several hosts, with
+    one service of each kind. To only see holdfast at work use `holdfast demo`.
 
     \b
     Examples:
       holdfast init
       holdfast init --file /etc/holdfast/holdfast.yaml --system shop
+      holdfast init --hosts h1=10.0.0.1,h2=10.0.0.2,h3=10.0.0.3 \\
+          --coordinator etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     path = place().file or FILES[0]
-    text = first_file(system or system_name(path.absolute().parent.name), free_ports(3))
-    try:
-        with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise Trouble(
-            f"{path} exists, and is left as it is", hint="holdfast init --force overwrites it"
-        ) from error
-    except OSError as error:
-        raise Trouble(f"{path} cannot be written: {error.strerror}") from error
+    name = system or system_name(path.absolute().parent.name)
+    if hosts is not None or coordinator is not None:
+        if not hosts or not coordinator:
+            raise click.UsageError("--hosts and --coordinator go together")
+        _init_several(path, name, parsed_hosts(hosts), coordinator, force=force)
+        return
+    _write(path, first_file(name, free_ports(3)), force=force)
     policy = load_policy(path)
     traffic = policy.services["web"].traffic
     assert traffic is not None
@@ -96,10 +163,61 @@ def init(system: str, *, force: bool) -> None:
     )
 
 
+def _init_several(path: Path, system: str, hosts: dict[str, str], coordinator: str, *, force: bool) -> None:
+    text = several_hosts_file(system, hosts, coordinator)
+    try:
+        config.load_text(text, str(path), path.absolute().parent)
+    except config.ConfigError as error:
+        raise Trouble("this would make no valid file", ExitCode.USAGE, hint=str(error)) from error
+    _write(path, text, force=force)
+    click.echo(
+        f"wrote {path}: system {system}, {len(hosts)} hosts, 2 services\n\n"
+        f"next:\n"
+        f"  holdfast secret --out {KEY}\n"
+        f"  copy {path} and the key to every host\n"
+        f"  holdfast agent --config {path}       on every host\n"
+        f"  holdfast hosts; holdfast status       on any of them\n"
+        f"  holdfast switchover db                move it, by plan"
+    )
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise Trouble(
+            f"{path} exists, and is left as it is", hint="holdfast init --force overwrites it"
+        ) from error
+    except OSError as error:
+        raise Trouble(f"{path} cannot be written: {error.strerror}") from error
+
+
 def first_file(system: str, ports: tuple[int, ...]) -> str:
     """Return the text of the file."""
     listen, first, second = ports
     return _TEMPLATE.format(system=system, listen=listen, first=first, second=second)
+
+
+def parsed_hosts(text: str) -> dict[str, str]:
+    """Return addresses by host; Trouble if `text` is not NAME=ADDRESS,NAME=ADDRESS."""
+    pairs = [piece.strip().partition("=") for piece in text.split(",") if piece.strip()]
+    names = [name for name, _, _ in pairs]
+    if not pairs or not all(name and address for name, _, address in pairs) or len(set(names)) < len(names):
+        hint = "write --hosts h1=10.0.0.1,h2=10.0.0.2,h3=10.0.0.3"
+        raise Trouble(
+            f"--hosts {text!r} does not name each host once, with its address", ExitCode.USAGE, hint=hint
+        )
+    return {name: address for name, _, address in pairs}
+
+
+def several_hosts_file(system: str, hosts: dict[str, str], coordinator: str) -> str:
+    """Return the text of a file for several hosts."""
+    listed = "\n".join(f'  {name}: {{ address: "{address}" }}' for name, address in hosts.items())
+    members = "\n".join(f"      db-{i}: {{ on: {name} }}" for i, name in enumerate(hosts, 1))
+    return _SEVERAL.format(
+        system=system, coordinator=coordinator, key=KEY, hosts=listed, members=members, count=len(hosts)
+    )
 
 
 def system_name(folder: str) -> str:

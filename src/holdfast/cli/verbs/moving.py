@@ -56,7 +56,8 @@ def restart(target: str, wish: Wish) -> None:
 
     Each member is drained, stopped and started, and the next waits until it is up: a service with two
     members or more stays reachable. A primary hands its role over first. A member whose restarts were
-    spent gets a new budget. For a changed file use `holdfast reload`: it restarts only what has to be.
+    spent gets a new budget. On several hosts it is of the members on the asked host (`--host` names
+    another). For a changed file use `holdfast reload`: it restarts only what has to be.
 
     \b
     Examples:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from holdfast import config
+from holdfast.agent.protocol import PolicyRequest
 from holdfast.cli.asking import UnreachableError, asking
 from holdfast.cli.exits import ExitCode
 from holdfast.cli.loading import load_policy
@@ -30,7 +31,7 @@ def plan(path: Path | None, *, detailed_exitcode: bool, as_json: bool) -> None:
 
     Compared with what the running agent has in force, or with nothing if none runs. Changes nothing.
     Signs: + started, - stopped, ! restarted, > traffic, ? probes, ~ taken over as it is. To carry the
-    changes out use `holdfast reload`.
+    changes out use `holdfast reload`; on several hosts `holdfast apply`, which shows them too.
 
     \b
     Examples:
@@ -58,7 +59,7 @@ def _running() -> Policy | None:
     """Return the file in force as its operator wrote it: without the balancer that holdfast adds."""
     try:
         with asking() as agent:
-            policy = agent.state().state.policy
+            policy = agent.ask(PolicyRequest(), Policy)
     except UnreachableError:
         return None
     written = {name: service for name, service in policy.services.items() if not service.is_builtin}

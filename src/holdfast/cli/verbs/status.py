@@ -33,10 +33,12 @@ def status(*, watch: bool, as_json: bool, nagios: bool) -> None:
 
     Costs the agent about a millisecond. The first column tells without colour: * serves clients,
     o stands by, ~ doubted or drained, x down, ? not known, - stopped and meant to be.
-    S is the health of the service or system, from 0 to 1.
+    S is the health of the service or system, from 0 to 1. Of several hosts the screen has a table more, and
+    members of other hosts are as their hosts tell; - stands for what only they know.
 
-    Exits with 0 when all is well, 3 when something is degraded, 4 when health is at or below its
-    threshold, 1 when no agent answers. For why something is so, use `holdfast explain`.
+    Exits with 0 when all is well, 3 when something is degraded (also: a host does not take part), 4 when
+    health is at or below its threshold, 1 when no agent answers. For why something is so, use
+    `holdfast explain`; for the cluster alone, `holdfast hosts`.
 
     \b
     Examples:
@@ -98,4 +100,5 @@ def _watch(*, as_json: bool) -> int:
 
 def _look(agent: ControlClient) -> tuple[Standing, str]:
     answer = agent.state()
-    return standing_of(answer.state, answer.now, WallClock(answer.wall_offset)), answer.agent.problem
+    clock = WallClock(answer.wall_offset)
+    return standing_of(answer.state, answer.now, clock, answer.cluster), answer.agent.problem
