@@ -146,11 +146,12 @@ class Nemesis:
         return {HUB, *self.network.hosts} - {host}
 
     def _put(self, wanted: set[Cut]) -> None:
-        addresses = {host.name: host.address for host in self.network.everywhere}
-        changed = {cut.target for cut in wanted ^ self._cuts}
+        changed = wanted ^ self._cuts
         self._cuts = wanted  # also if a command fails half-way: then `heal` knows what may stand
-        for target in sorted(changed):
-            self.network[target].run(["nft", "-f", "-"], cuts.rules(target, wanted, addresses))
+        if changed:
+            self.network.hub.run(["nft", "-f", "-"], cuts.at_bridge(wanted, HUB))
+        for host in sorted({cut.source for cut in changed if cut.source == cut.target}):
+            self.network[host].run(["nft", "-f", "-"], cuts.at_host(wanted, host))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -212,17 +212,37 @@ def test_an_open_connection_through_a_cut_is_silent_and_goes_on_after_it(
             assert accepted.recv(4) == b"word"
 
 
-def test_rules_of_one_host_name_only_what_arrives_there() -> None:
-    addresses = {"h1": "10.64.0.1", "h2": "10.64.0.2"}
-    told = cuts.rules("h2", cuts.between({"h1"}, {"h2"}) | cuts.port(2379, ["h1"], ["h2"]), addresses)
-    assert "ip saddr 10.64.0.1 drop" in told
-    assert "ip saddr 10.64.0.1 meta l4proto { tcp, udp } th dport 2379 drop" in told
-    assert "10.64.0.2" not in told
+def test_an_isolated_host_keeps_no_address_that_moved_away_from_it(
+    network: Network, nemesis: Nemesis
+) -> None:
+    moved = f"{network.subnet}.100"
+    network["h1"].run(["ip", "addr", "add", f"{moved}/24", "dev", "eth0"])
+    network["h2"].run(["ip", "addr", "add", f"{moved}/24", "dev", "eth0"])
+    try:
+        nemesis.isolate("h1")
+        network.hub.run(["ip", "neigh", "flush", "all"])
+        # Both have it, as after a split; who asks for it finds the one that it can reach.
+        with closing(_server(network["h2"], 7004, moved)):
+            with network.hub.entered():
+                client = socket.create_connection((moved, 7004), timeout=WITHIN_S)
+            client.close()
+    finally:
+        for name in ("h1", "h2"):
+            network[name].run(["ip", "addr", "del", f"{moved}/24", "dev", "eth0"])
 
 
-def _server(host: Host, port: int) -> socket.socket:
+def test_one_way_cuts_let_arp_pass_and_cuts_of_both_ways_do_not() -> None:
+    one_way = cuts.at_bridge(cuts.one_way({"h1"}, {"h2", HUB}), HUB).splitlines()
+    assert 'iifname "h1" oifname "h2" ether type != arp drop' in one_way
+    assert 'iifname "h1" ether type != arp drop' in one_way
+    both_ways = cuts.at_bridge(cuts.between({"h1"}, {"h2", HUB}), HUB).splitlines()
+    assert 'iifname "h1" oifname "h2" drop' in both_ways
+    assert 'oifname "h1" drop' in both_ways
+
+
+def _server(host: Host, port: int, address: str = "") -> socket.socket:
     with host.entered():
-        return socket.create_server((host.address, port))
+        return socket.create_server((address or host.address, port))
 
 
 # --- cables -------------------------------------------------------------------------------------------
