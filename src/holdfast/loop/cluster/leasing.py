@@ -9,7 +9,7 @@ from holdfast.detect.reach import Reach
 from holdfast.loop.cluster import promising
 from holdfast.loop.cluster.state import ClusterState, HeldLease, LastHeld, member_report
 from holdfast.loop.cluster.whereabouts import host_of
-from holdfast.model.cluster import Assignment, Entitlement, MemberReport, lease_of
+from holdfast.model.cluster import Assignment, Entitlement, Lease, MemberReport, lease_of
 from holdfast.model.cluster_events import AdoptLease, GiveLease, Order, TakeLease
 from holdfast.model.ids import Epoch, ServiceName, component_id
 from holdfast.model.policy import ServicePolicy
@@ -85,6 +85,8 @@ def lease_orders(
             order = _keep(state, name, held)
         elif (own := _own_from_before(state, name)) is not None:
             order = AdoptLease(name, own[0], own[1], "it was taken by the last life of this agent")
+        elif (ours := _unheld(state, name)) is not None:
+            order = AdoptLease(name, ours.member, ours.epoch, "it is ours, though nobody said so")
         else:
             order, why, until = _take(state, policy, now)
             if why:
@@ -157,6 +159,15 @@ def _waits_for_last(state: ClusterState, service: ServiceName, now: Instant) -> 
         f"{last.lease.host} lost it without giving it up, is heard, and serves: it may take it again",
         until,
     )
+
+
+def _unheld(state: ClusterState, service: ServiceName) -> Lease | None:
+    """Return the lease that stands in the name of this life of the agent without being held: nobody answered when it was taken."""
+    assert state.view is not None
+    lease = state.view.leases.get(service)
+    if lease is None or (lease.host, lease.life) != (state.me, state.life):
+        return None
+    return lease if lease.epoch > state.given_up.get(service, 0) else None
 
 
 def _own_from_before(state: ClusterState, service: ServiceName) -> tuple[str, Epoch] | None:

@@ -171,8 +171,11 @@ def _finished(state: ClusterState, event: events.OrderFinished, now: Instant) ->
     subject, flight = found
     if event.ending is Ending.UNKNOWN:
         return _in_doubt(state, subject, flight, now)
-    state = _landed(state, subject)
     is_done = event.ending is Ending.DONE
+    if flight.is_doubtful and not is_done:
+        # That one was refused; an equal one before it, which nobody answered, may be on its way still.
+        return _in_doubt(state, subject, flight, now)
+    state = _landed(state, subject)
     if isinstance(flight.order, FenceHost):
         return leading.fenced(state, flight.order.host, is_off=is_done, text=event.text, now=now)
     if not is_done:
@@ -183,6 +186,7 @@ def _finished(state: ClusterState, event: events.OrderFinished, now: Instant) ->
         case AdoptLease() as order:
             return _adopted(state, order, flight, now)
         case GiveLease() as order:
+            state = replace(state, given_up={**state.given_up, order.service: order.epoch})
             return state.with_held(order.service, None).noting(now, "info", order.service, "gave", order.why)
         case Assign() as order:
             # The view that shows it is on its way; until it comes the same is not ordered again.
@@ -225,8 +229,9 @@ def _refused(state: ClusterState, subject: str, flight: Flight, text: str, now: 
 def _in_doubt(state: ClusterState, subject: str, flight: Flight, now: Instant) -> ClusterState:
     is_bound = flight.session == state.session.number and state.session.is_sure(now)
     if isinstance(flight.order, TakeLease) and is_bound:
-        # It may take effect as long as the session lasts, so nothing is promised and nothing is asked again meanwhile.
-        doubtful = replace(flight, is_doubtful=True)
+        # It may take effect as long as the session lasts, so nothing is promised meanwhile. To ask for the same again is
+        # harmless: only one of the two can take effect.
+        doubtful = replace(flight, is_doubtful=True, deadline=now + TRY_AGAIN)
         return replace(state, flights={**state.flights, subject: doubtful})
     state = _landed(state, subject)
     return replace(state, not_before={**state.not_before, subject: now + TRY_AGAIN})

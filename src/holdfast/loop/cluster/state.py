@@ -59,9 +59,9 @@ class Flight(Value, frozen=True):
     """An order on its way."""
 
     order: Order
-    deadline: Instant
+    deadline: Instant  # without an answer it is in doubt from then on; in doubt: it may be asked again
     session: int  # number of the session under which it was given
-    is_doubtful: bool = False  # no answer came: it may have taken effect
+    is_doubtful: bool = False  # no answer came to it, or to an equal one before: it may have taken effect
 
 
 class SentBeat(Value, frozen=True):
@@ -111,6 +111,7 @@ class ClusterState(Value, frozen=True):
     recalled: dict[
         ServiceName, HeldLease
     ] = {}  # held by our last life, and not bound to a session of ours yet
+    given_up: dict[ServiceName, Epoch] = {}  # the newest lease that this life gave back
     promises: dict[ServiceName, Promise] = {}
     last_held: dict[ServiceName, LastHeld] = {}
     peers: dict[HostName, Peer] = {}

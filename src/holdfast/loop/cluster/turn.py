@@ -11,7 +11,7 @@ from holdfast.loop.cluster import leading, leasing
 from holdfast.loop.cluster.observing import ANSWER_WITHIN, expired, observe
 from holdfast.loop.cluster.promising import sure_until
 from holdfast.loop.cluster.state import ClusterState, Flight
-from holdfast.model.cluster_events import Assign, ClusterEvent, FenceHost, Order, subject_of_order
+from holdfast.model.cluster_events import Assign, ClusterEvent, FenceHost, Order, TakeLease, subject_of_order
 from holdfast.model.ids import ServiceName
 from holdfast.model.time import MINUTE, Duration, Instant
 from holdfast.model.value import replace
@@ -73,14 +73,23 @@ def _commit(
     fresh: list[Order] = []
     for order in wished:
         subject = subject_of_order(order)
-        if subject in state.flights or now < state.not_before.get(subject, 0):
+        before = state.flights.get(subject)
+        if now < state.not_before.get(subject, 0) or not (before is None or _asks_again(order, before, now)):
             continue
         numbered = replace(order, id=state.next_order)
         deadline = now + _time_for(state, order)
-        flight = Flight(numbered, deadline, state.session.number)
+        flight = Flight(numbered, deadline, state.session.number, is_doubtful=before is not None)
         state = replace(state, next_order=state.next_order + 1, flights={**state.flights, subject: flight})
         fresh.append(numbered)
     return state, tuple(fresh)
+
+
+def _asks_again(order: Order, before: Flight, now: Instant) -> bool:
+    """Tell whether the order asks for what nobody answered, under the same condition, and its time has come again."""
+    if not before.is_doubtful or now < before.deadline:
+        return False
+    known = before.order
+    return isinstance(order, TakeLease) and isinstance(known, TakeLease) and order.after == known.after
 
 
 def _counting(
@@ -106,7 +115,7 @@ def next_wake(state: ClusterState, now: Instant) -> Instant:
     """Return when the cluster loop has to be asked again though nothing happens: within a second in any case."""
     early = leasing.acts_before(state)
     wakes = [now + LOOK_EVERY, *state.not_before.values()]
-    wakes += [flight.deadline for flight in state.flights.values() if not flight.is_doubtful]
+    wakes += [flight.deadline for flight in state.flights.values()]
     if state.session.until:
         wakes.append(state.session.until)
     for name, held in state.held.items():
