@@ -1,0 +1,248 @@
+"""What holdfast sets: one file of its own, and one line in the user's postgresql.conf that includes it last.
+
+So the user's file stays the user's, an adopted instance keeps its settings, and a server that somebody starts by hand
+still knows whom to follow and for whom its commits wait. postgresql.auto.conf (ALTER SYSTEM) wins over both: what is
+ours is taken out of it before each start, and told while the server runs.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from holdfast.model.value import Value
+from holdfast.postgresql.asking import ASK_WITHIN, local
+from holdfast.postgresql.connecting import ask, conninfo
+from holdfast.postgresql.control import HOT_STANDBY_PARAMETERS
+from holdfast.postgresql.files import read_file, write_file
+from holdfast.postgresql.instance import CLIENTS, IDENTITIES, SETTINGS, Instance, slot_name
+
+# Never left to chance or to ALTER SYSTEM: following, durability, and how we reach the server.
+OWN = frozenset(
+    {
+        "port",
+        "listen_addresses",
+        "unix_socket_directories",
+        "hba_file",
+        "ident_file",
+        "hot_standby",
+        "primary_conninfo",
+        "primary_slot_name",
+        "recovery_target_timeline",
+        "synchronous_standby_names",
+    }
+)
+DEFAULTS = {
+    "wal_log_hints": "on",  # what pg_rewind needs where there are no checksums
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "wal_keep_size": "256MB",  # back to where a log diverged, pg_rewind needs all of it
+    "max_slot_wal_keep_size": "10GB",  # a standby that is gone must not fill the disk of its primary
+}
+_INCLUDE = "include_if_exists"
+
+
+class Upstream(Value, frozen=True):
+    """Whom a standby follows."""
+
+    host: str
+    port: int
+
+
+class Settings(Value, frozen=True):
+    """What an instance shall be."""
+
+    upstream: Upstream | None = None  # None: follows nobody
+    has_slot: bool = True  # it streams through its own slot on the upstream
+    synchronous: str = ""  # synchronous_standby_names, in force as soon as it is primary
+    parameters: Mapping[str, str] = {}  # wanted by the operator; they win over DEFAULTS, never over OWN
+    peers: tuple[
+        str, ...
+    ] = ()  # addresses or networks of all members: who may stream from it, and rewind against it
+    socket_folders: tuple[str, ...] = ()  # where clients of this host expect the socket, beside our own
+
+
+class Pending(Value, frozen=True):
+    """A parameter whose new value waits for a restart."""
+
+    name: str
+    current: str
+    wanted: str
+
+
+def render(instance: Instance, settings: Settings, minimums: Mapping[str, int] | None = None) -> str:
+    """Return the content of our file. A standby needs at least `minimums`, its primary's values in pg_control."""
+    chosen = DEFAULTS | {name: value for name, value in settings.parameters.items() if name not in OWN}
+    for name in HOT_STANDBY_PARAMETERS:
+        least = (minimums or {}).get(name, 0)
+        wanted = chosen.get(name, "")
+        if least and (not wanted.isdecimal() or int(wanted) < least):
+            chosen[name] = str(least)
+    lines = ["# Written by holdfast at each change: edit holdfast.yaml instead."]
+    lines += [
+        f"{name} = {quote(value)}" for name, value in sorted((chosen | _own(instance, settings)).items())
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _own(instance: Instance, settings: Settings) -> dict[str, str]:
+    upstream = settings.upstream
+    return {
+        "port": str(instance.port),
+        "listen_addresses": instance.listen,
+        "unix_socket_directories": ", ".join((str(instance.beside), *settings.socket_folders)),
+        "hba_file": str(instance.folder / CLIENTS),
+        "ident_file": str(instance.folder / IDENTITIES),
+        "hot_standby": "on",
+        "recovery_target_timeline": "latest",
+        "synchronous_standby_names": settings.synchronous,
+        "primary_conninfo": "" if upstream is None else _primary_conninfo(instance, upstream),
+        "primary_slot_name": slot_name(instance.name) if upstream is not None and settings.has_slot else "",
+    }
+
+
+def _primary_conninfo(instance: Instance, upstream: Upstream) -> str:
+    return conninfo(
+        host=upstream.host,
+        port=upstream.port,
+        user=instance.replicator,
+        passfile=str(instance.passwords),
+        application_name=instance.name,
+        dbname=instance.database,  # PostgreSQL 17 brings the slots of logical replication over it
+        connect_timeout=5,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+    )
+
+
+def quote(value: str) -> str:
+    """Return `value` as postgresql.conf takes it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\n", " ") + "'"
+
+
+def write_settings(instance: Instance, settings: Settings, minimums: Mapping[str, int] | None = None) -> bool:
+    """Write our file and make sure that it is included; tell whether anything changed. OSError otherwise."""
+    text = render(instance, settings, minimums)
+    path = instance.folder / SETTINGS
+    is_new = read_file(path) != text
+    if is_new:
+        write_file(instance, path, text)
+    return include(instance) or is_new
+
+
+def include(instance: Instance) -> bool:
+    """Make the user's postgresql.conf end with the line that includes ours; tell whether it was missing."""
+    path = instance.configuration
+    text = read_file(path)
+    # A relative name is looked for beside the file that includes, and stays right in a copy of the data.
+    name = str(instance.folder / SETTINGS) if instance.config else SETTINGS
+    line = f"{_INCLUDE} {quote(name)}  # holdfast: keep this line last"
+    lines = text.rstrip("\n").split("\n")
+    if lines[-1] == line:
+        return False
+    kept = [each for each in lines if not re.match(rf"\s*{_INCLUDE}\s.*{re.escape(SETTINGS)}", each)]
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    write_file(instance, path, "\n".join((*kept, line)) + "\n", mode)
+    return True
+
+
+def take_over_auto_conf(instance: Instance) -> tuple[str, ...]:
+    """Take what is ours out of postgresql.auto.conf of a server that does not run; return what it was."""
+    path = instance.folder / "postgresql.auto.conf"
+    text = read_file(path)
+    found: list[str] = []
+    kept: list[str] = []
+    for line in text.splitlines():
+        name = re.split(r"[\s=]", line.strip(), maxsplit=1)[0].lower()
+        (found if name in OWN else kept).append(name if name in OWN else line)
+    if found:
+        write_file(instance, path, "\n".join(kept) + "\n")
+    return tuple(found)
+
+
+def set_standby(instance: Instance, *, is_standby: bool) -> None:
+    """Say with which word the server begins: as a standby, or as a primary."""
+    signal = instance.folder / "standby.signal"
+    if is_standby:
+        write_file(instance, signal, "")
+    else:
+        signal.unlink(missing_ok=True)
+    # Recovery to a point in time was the bootstrap's business, and is over.
+    (instance.folder / "recovery.signal").unlink(missing_ok=True)
+
+
+# --- a server that runs ---------------------------------------------------------------------------------
+
+
+async def reload(instance: Instance) -> None:
+    """Let the server read its files again; Unanswered otherwise. It does so a moment later."""
+    await ask(local(instance, ASK_WITHIN), "select pg_reload_conf()", within=ASK_WITHIN)
+
+
+_PENDING = """
+select s.name, s.setting || coalesce(' x ' || s.unit, ''),
+  coalesce((select f.setting from pg_file_settings f where f.name = s.name order by f.seqno desc limit 1), s.boot_val)
+from pg_settings s where s.pending_restart order by s.name
+"""
+_FOREIGN = """
+select name from pg_file_settings where sourcefile like '%/postgresql.auto.conf' and name = any($1::text[]) order by name
+"""
+_WRONG = """
+select sourcefile || ':' || sourceline || ': ' || name || ': ' || error from pg_file_settings
+where error is not null and error <> 'setting could not be applied' order by seqno
+"""
+
+
+async def ask_pending(instance: Instance) -> tuple[Pending, ...]:
+    """Return which parameters wait for a restart."""
+    (rows,) = await ask(local(instance, ASK_WITHIN), _PENDING, within=ASK_WITHIN)
+    return tuple(Pending(name or "", current or "", wanted or "") for name, current, wanted in rows)
+
+
+async def ask_foreign(instance: Instance) -> tuple[str, ...]:
+    """Return which parameters of ours somebody set with ALTER SYSTEM: there they win over us."""
+    wanted = "{" + ",".join(sorted(OWN)) + "}"
+    (rows,) = await ask(local(instance, ASK_WITHIN), (_FOREIGN, (wanted,)), within=ASK_WITHIN)
+    return tuple(row[0] or "" for row in rows)
+
+
+async def ask_wrong(instance: Instance) -> tuple[str, ...]:
+    """Return which lines of its files the server does not take, and why."""
+    (rows,) = await ask(local(instance, ASK_WITHIN), _WRONG, within=ASK_WITHIN)
+    return tuple(row[0] or "" for row in rows)
+
+
+# --- who restarts first ---------------------------------------------------------------------------------
+
+
+def to_apply(
+    wanted: Mapping[str, int], current: Mapping[str, Mapping[str, int]], primary: str, member: str
+) -> dict[str, int]:
+    """Return with which values of the hot-standby parameters `member` can be started now.
+
+    A standby must never have less than its primary: it would stop replaying. So what rises does so on all standbys
+    first, and what falls does so on the primary first. `current` has what each member runs with. Where the answer
+    is what it runs with already, it is not its turn: when everybody else took theirs, it is.
+    """
+    chosen = {}
+    for name, value in wanted.items():
+        others = [values.get(name, 0) for each, values in current.items() if each != primary]
+        if member == primary:
+            chosen[name] = min([value, *others]) if others else value
+        else:
+            chosen[name] = max(value, current[primary].get(name, 0))
+    return chosen
+
+
+def configuration_files(instance: Instance) -> tuple[Path, ...]:
+    """Return the files in the data directory that belong to this member, and must not come from another one."""
+    names = (
+        "postgresql.conf",
+        "postgresql.auto.conf",
+        "pg_hba.conf",
+        "pg_ident.conf",
+        SETTINGS,
+        CLIENTS,
+        IDENTITIES,
+    )
+    return tuple(instance.folder / name for name in names)
