@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -51,7 +52,8 @@ class Sequence:
 
 
 def kill_member(play: Sequence, host: str) -> None:
-    play.cluster.nemesis.kill(witness_pid(play.cluster, host))
+    with suppress(AssertionError):  # none runs there now: its host was cut off, and its guard has ended it
+        play.cluster.nemesis.kill(witness_pid(play.cluster, host))
 
 
 def crash(play: Sequence, host: str) -> None:
