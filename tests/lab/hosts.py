@@ -298,10 +298,12 @@ class Cluster:
     ) -> None:
         if error is not None:
             sys.stderr.write(self.said())
-        with self._disks, suppress(subprocess.TimeoutExpired):
-            self.end()
-        self.site.restore(self.nemesis)
-        for host in self.site.hosts:
-            if (self.directory(host.name) / "components").is_dir():
-                for _, group in Cgroups.find(read_instance(self.directory(host.name))).occupied():
-                    group.remove()
+        with self._disks:  # unmounted last: until then they say whose the control groups are
+            with suppress(subprocess.TimeoutExpired):
+                self.end()
+            self.site.restore(self.nemesis)
+            for host in self.site.hosts:
+                directory = self.directory(host.name)
+                if (directory / "components").is_dir():
+                    for _, group in Cgroups.find(read_instance(directory)).occupied():
+                        group.remove()
