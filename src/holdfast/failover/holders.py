@@ -47,11 +47,12 @@ def choose(
     holder: MemberName | None,
     assigned: MemberName | None,
     wish: MemberName | None,
+    back_to: MemberName | None = None,
 ) -> Choice:
     """Return who should hold the lease.
 
-    `holder` holds it now, `assigned` was chosen last, `wish` is who an operator wants. Who holds it keeps it while it
-    can serve: every move costs an outage.
+    `holder` holds it now, `assigned` was chosen last, `wish` is who an operator wants, `back_to` who should have it
+    whenever it is stable. Otherwise who holds it keeps it while it can serve: every move costs an outage.
     """
     by_name = {candidate.member: candidate for candidate in candidates}
     others = tuple(candidate for candidate in candidates if candidate.member != holder)
@@ -60,6 +61,9 @@ def choose(
         return Choice(wished.member, wished.host, "planned switchover")
     current = by_name.get(holder) if holder is not None else None
     if current is not None:
+        first = by_name.get(back_to) if back_to is not None and back_to != holder else None
+        if first is not None and is_fit(first) and first.report.is_stable and not current.report.leaving:
+            return Choice(first.member, first.host, "the file asks for failback, and it is stable again")
         return _keep_or_move(current, others, by_name.get(assigned) if assigned is not None else None)
     chosen = by_name.get(assigned) if assigned is not None else None
     if chosen is not None and is_fit(chosen) and not chosen.report.leaving:

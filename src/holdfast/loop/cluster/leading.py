@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from holdfast.detect.reach import Reach
 from holdfast.failover import holders, hosting
 from holdfast.failover.holders import Candidate
+from holdfast.loop.cluster import leasing
 from holdfast.loop.cluster.state import ClusterState, Fencing, member_report
 from holdfast.model.cluster import Assignment, Lease
 from holdfast.model.cluster_events import Assign, BreakLease, DropWish, FenceHost, Order
@@ -167,6 +168,7 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
         holder,
         before.holder if before is not None else None,
         wish.to if wish is not None else None,
+        service.members[0].name if service.failback else None,
     )
     withheld = {service.name: chosen.why} if chosen.is_withheld else {}
     orders: tuple[Order, ...] = ()
@@ -257,36 +259,23 @@ def _fencing(state: ClusterState, service: ServicePolicy, lease: Lease | None, n
     """Return the fencing that has to come before anybody else may hold the lease; None if none has to."""
     if not service.needs_fencing:
         return None
-    suspect = _unproven_holder(state, service, lease)
-    if suspect is None:
-        return None
+    suspect = leasing.unproven(state, service.name)
+    if lease is not None or suspect is None or suspect.host not in state.gone_since:
+        return None  # while its host is there, it tells itself how its member is
     fencing = state.fencings.get(suspect.host)
     if fencing is not None and fencing.confirmed_at and fencing.life == suspect.life:
-        if lease is not None:
-            return Led((BreakLease(service.name, lease.epoch, f"{lease.host} is proven to be off"),))
-        return None
+        return Led((BreakLease(service.name, suspect.epoch, f"{suspect.host} is proven to be off"),))
     held = {service.name: f"{suspect.host} held its lease and did not give it up: it is fenced first"}
     if fencing is not None and now < fencing.not_before:
         return Led(withheld=held, wakes=(fencing.not_before,))
     return Led((FenceHost(suspect.host, f"it held the lease of {service.name} and is gone"),), held)
 
 
-def _unproven_holder(state: ClusterState, service: ServicePolicy, lease: Lease | None) -> Lease | None:
-    """Return the lease of a holder that is gone and may still serve."""
-    if lease is not None:
-        return lease if lease.host in state.gone_since else None
-    last = state.view.last_leases.get(service.name) if state.view is not None else None
-    if last is None or last.is_settled or last.lease.host not in state.gone_since:
-        return None
-    return last.lease
-
-
 def fenced(state: ClusterState, host: HostName, *, is_off: bool, text: str, now: Instant) -> ClusterState:
     """Return the state after a fencing ended."""
-    last = [held.lease.life for held in state.last_held.values() if held.lease.host == host]
-    leases = state.view.leases.values() if state.view is not None else ()
-    last += [lease.life for lease in leases if lease.host == host]
-    fencing = Fencing(last[0] if last else "", now if is_off else 0, 0 if is_off else now + _FENCE_AGAIN)
+    newest = state.view.last_leases.values() if state.view is not None else ()
+    lives = [last.lease.life for last in newest if last.lease.host == host and not last.is_settled]
+    fencing = Fencing(lives[0] if lives else "", now if is_off else 0, 0 if is_off else now + _FENCE_AGAIN)
     state = replace(state, fencings={**state.fencings, host: fencing})
     word = "fenced" if is_off else "not fenced"
     return state.noting(now, "warn" if is_off else "error", host, word, text)

@@ -1,0 +1,55 @@
+from holdfast.failover.holders import Candidate, choose
+from holdfast.model.cluster import MemberReport
+from holdfast.model.standing import Status
+
+
+def on(host: str, **report: object) -> Candidate:
+    """Return a member that is called after its host."""
+    is_heard = bool(report.pop("is_heard", True))
+    favour = int(str(report.pop("favour", 0)))
+    told = MemberReport(**{"status": Status.UP, **report})  # type: ignore[arg-type]  # the keys are the fields
+    return Candidate(host, host, told, is_heard, favour=favour)
+
+
+def test_who_holds_the_lease_keeps_it_while_it_can_serve() -> None:
+    assert choose((on("a"), on("b")), "b", "b", None).member == "b"
+
+
+def test_a_holder_that_should_leave_keeps_it_while_nobody_else_is_fit() -> None:
+    chosen = choose((on("a", leaving="it is down"), on("b", unfit="starting")), "a", "a", None)
+    assert (chosen.member, chosen.is_withheld) == ("a", True)
+    assert "starting" in chosen.why
+
+
+def test_a_holder_that_should_leave_is_followed_by_one_that_is_fit() -> None:
+    assert choose((on("a", leaving="it is down"), on("b")), "a", "a", None).member == "b"
+
+
+def test_a_holder_that_is_being_started_anew_holds_nothing_back() -> None:
+    again = on("a", unfit="starting", is_clear=True)
+    assert choose((again, on("b")), "a", "a", None).member == "b"
+
+
+def test_a_holder_whose_agent_has_just_started_keeps_what_it_serves() -> None:
+    unjudged = on("a", unfit="not asked yet", is_clear=False)
+    assert choose((unjudged, on("b")), "a", "a", None).member == "a"
+
+
+def test_an_operators_wish_moves_it_to_a_fit_member_only() -> None:
+    assert choose((on("a"), on("b")), "a", "a", "b").member == "b"
+    assert choose((on("a"), on("b", unfit="drained")), "a", "a", "b").member == "a"
+
+
+def test_a_move_under_way_is_not_turned_back() -> None:
+    assert choose((on("a"), on("b")), "a", "b", None).member == "b"
+
+
+def test_of_free_members_the_preferred_and_heard_ones_come_first_then_the_files_order() -> None:
+    assert choose((on("a"), on("b")), None, None, None).member == "a"
+    assert choose((on("a"), on("b", favour=1)), None, None, None).member == "b"
+    assert choose((on("a", is_heard=False), on("b")), None, None, None).member == "b"
+
+
+def test_with_failback_it_returns_to_the_first_member_once_that_is_stable() -> None:
+    assert choose((on("a"), on("b")), "b", "b", None, "a").member == "b"
+    assert choose((on("a", is_stable=True), on("b")), "b", "b", None, "a").member == "a"
