@@ -67,7 +67,7 @@ class World:
             self.modes[name] = service.mode
             for member in service.members:
                 id_ = component_id(name, member.name)
-                if member.run.promote:
+                if member.run.has_roles:
                     self.hooked.add(id_)
                 if any(probe.purpose is Purpose.LIVENESS for probe in member.probes):
                     self.probed.add(id_)

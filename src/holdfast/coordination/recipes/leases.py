@@ -95,7 +95,8 @@ class Leases:
             holder = await self._coordinator.get(self._holder(service))
             if holder is None:
                 guards = [Guard(self._holder(service), Condition.ABSENT), self._guard(service, standing)]
-                await self._coordinator.transact(guards, [self._written(lease, session)])
+                writes = [self._written(lease, session), self._remembered(lease)]
+                await self._coordinator.transact(guards, writes)
                 return Taken(lease)
             theirs = _lease_in(holder)
             if not _is_same(theirs, lease):
@@ -115,8 +116,9 @@ class Leases:
         return await self._free(service, lambda lease: lease.host == self._host and lease.epoch == epoch)
 
     async def break_(self, service: ServiceName, epoch: Epoch) -> Done | Refused | Doubtful:
-        """Free the lease of this epoch, whoever holds it. Only for a leader, and only after that host is proven to be off."""
-        return await self._free(service, lambda lease: lease.epoch == epoch)
+        """Free the lease of this epoch, whoever holds it or held it last. Only for a leader, when that host is proven to be off."""
+        freed = await self._free(service, lambda lease: lease.epoch == epoch)
+        return freed if not isinstance(freed, Done) else await self._settle(service, epoch)
 
     # --- inside ---------------------------------------------------------------------------------------
 
@@ -133,6 +135,20 @@ class Leases:
             if is_meant(lease):
                 writes = [Write(holder.key, None), self._remembered(lease, is_settled=True)]
                 await self._coordinator.transact([Guard(holder.key, holder.version)], writes)
+            return Done()
+
+        return await settled(attempt)
+
+    async def _settle(self, service: ServiceName, epoch: Epoch) -> Done | Refused | Doubtful:
+        """Note that the last holder serves no more, if its lease was of this epoch and nobody holds it."""
+
+        async def attempt(_: str) -> Done | Refused:
+            last = await self._coordinator.get(f"{self.path}/{service}/last")
+            known = _last_in(last) if last is not None else None
+            if last is None or known is None or known.is_settled or known.lease.epoch != epoch:
+                return Done()
+            guards = [Guard(self._holder(service), Condition.ABSENT), Guard(last.key, last.version)]
+            await self._coordinator.transact(guards, [self._remembered(known.lease, is_settled=True)])
             return Done()
 
         return await settled(attempt)
@@ -175,6 +191,13 @@ def _number(entry: Entry | None) -> Epoch | str:
 def _lease_in(entry: Entry) -> Lease | None:
     try:
         return decoded(entry.value, Lease)
+    except NotUnderstoodError:
+        return None
+
+
+def _last_in(entry: Entry) -> LastLease | None:
+    try:
+        return decoded(entry.value, LastLease)
     except NotUnderstoodError:
         return None
 

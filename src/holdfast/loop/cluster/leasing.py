@@ -128,6 +128,8 @@ def _take(
         return None, *bound
     if (waiting := _waits_for_last(state, policy.name, now)) is not None:
         return None, *waiting
+    if policy.needs_fencing and (last := unproven(state, policy.name)) is not None and last.host != state.me:
+        return None, f"{last.host} held it and may serve still: that has to be proven first", None
     epoch = state.view.lease_epochs.get(policy.name, 0)
     return TakeLease(policy.name, wanted.holder, epoch, wanted.why), "", None
 
@@ -159,6 +161,18 @@ def _waits_for_last(state: ClusterState, service: ServiceName, now: Instant) -> 
         f"{last.lease.host} lost it without giving it up, is heard, and serves: it may take it again",
         until,
     )
+
+
+def unproven(state: ClusterState, service: ServiceName) -> Lease | None:
+    """Return the newest lease, if nothing proves that its holder serves no more: neither its own word nor a fence device's."""
+    assert state.view is not None
+    last = state.view.last_leases.get(service)
+    if last is None or last.is_settled:
+        return None
+    host = state.view.hosts.get(last.lease.host)  # what it told under the session that it has now
+    report = host.members.get(component_id(service, last.lease.member)) if host is not None else None
+    is_proven = host is not None and (report is None or report.is_clear)
+    return None if is_proven else last.lease
 
 
 def _unheld(state: ClusterState, service: ServiceName) -> Lease | None:

@@ -121,26 +121,34 @@ class ClusterAgent:
         if self._alarm_at and (late := self.clock.now - self._alarm_at) > 0:
             self._events.appendleft(TimePassed(late))
         self._is_turning = True
+        needs_alarm = not self._alarm_at
         while self._events:
-            self._turn(self._events.popleft())
+            needs_alarm |= self._turn(self._events.popleft())
         self._is_turning = False
-        self._set_alarm()
+        if needs_alarm:
+            self._set_alarm()
 
-    def _turn(self, event: ClusterEvent) -> None:
+    def _turn(self, event: ClusterEvent) -> bool:
+        """Turn one event; tell whether the next deadline may be an earlier one by that. A mere beat puts it off."""
         now, before = self.clock.now, self.state
         after, orders = turn(before, event, now)
         self.turns += 1
         self.state = after
         if self.host.tell is not None:
             self.host.tell_turn(event, before, after, orders)
-        self._pass_on(before, after, now)
+        is_mere_beat = isinstance(event, BeatHeard) and _is_mere(event.beat, before, after)
+        if not is_mere_beat:
+            self._pass_on(before, after, now)
         if after.held is not before.held or after.report is not before.report:
             self.arming.follow_up()
         if after.report.number != before.report.number or after.promises != before.promises:
             self._note_promises(before, after)
             self._hurry()
-        self._ordering.begin(orders, after.session.number)
-        self._write_report()
+        if orders:
+            self._ordering.begin(orders, after.session.number)
+        if not is_mere_beat:
+            self._write_report()
+        return not is_mere_beat
 
     def _set_alarm(self) -> None:
         now = self.clock.now
@@ -165,6 +173,7 @@ class ClusterAgent:
             state.view is not before.view
             or state.peers is not before.peers
             or state.reach is not before.reach
+            or state.policy is not before.policy
         ):
             members = showing.elsewhere(state)
             if members != self._elsewhere:
@@ -297,3 +306,18 @@ class ClusterAgent:
         """Hear a beat that came at `at`."""
         if not self.is_over:
             self.put(BeatHeard(beat, at))
+
+
+def _is_mere(beat: Beat, before: ClusterState, after: ClusterState) -> bool:
+    """Tell whether a beat said nothing but that its sender is there: nothing else follows from it."""
+    known = before.peers.get(beat.host)
+    return (
+        beat.report is None
+        and known is not None
+        and known.life == beat.life
+        and after.reach is before.reach
+        and after.held is before.held
+        and after.promises is before.promises
+        and after.flights is before.flights
+        and after.wake_at == before.wake_at
+    )

@@ -184,6 +184,8 @@ class Host:
 
         def switched() -> None:
             if is_working:
+                for number in range(1, self._lives + 1):
+                    self.judging.proven_off(f"{self.name}.{number}")
                 self.switch_off(self.chance.between(2 * SECOND, 4 * SECOND))
             done(Answer(Ending.DONE if is_working else Ending.FAILED, "by its fence device"))
 

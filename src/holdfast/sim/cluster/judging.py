@@ -48,6 +48,10 @@ class Stage(Protocol):
         """Tell whether `host` had every chance to hear `of` since then."""
 
 
+    def says_clear(self, lease: Lease) -> bool:
+        """Tell whether the holder's host is there, and its member truly does not serve."""
+
+
 @dataclass(slots=True)
 class Promised:
     """A host's word, in the time of the simulation."""
@@ -73,6 +77,9 @@ class Judging:
     _granted: dict[ServiceName, Epoch] = field(default_factory=dict)
     _leases: dict[ServiceName, Lease] = field(default_factory=dict)
     _promised: dict[ServiceName, list[Promised]] = field(default_factory=dict)
+    fenced_services: frozenset[ServiceName] = frozenset()
+    _given: set[ServiceName] = field(default_factory=set)
+    _off: set[str] = field(default_factory=set)
     _revoked: dict[HostName, Instant] = field(default_factory=dict)
     tell: Callable[[str], None] | None = None
 
@@ -156,7 +163,9 @@ class Judging:
             is_same = (before.host, before.member) == (lease.host, lease.member)
             if lease.epoch < before.epoch or (lease.epoch == before.epoch and not is_same):
                 raise Violation("lease_epoch", f"{lease} after {before}")
+        self._judge_fencing(lease, before)
         self._leases[lease.service] = lease
+        self._given.discard(lease.service)
         now = self.clock.now
         for promise in self._promised.get(lease.service, ()):
             if promise.by == lease.host and now < promise.until and lease.epoch != promise.epoch:
@@ -167,6 +176,21 @@ class Judging:
                 )
         if self.tell is not None:
             self.tell(f"the store: {lease.service} is {lease.host}'s, {lease.member}, epoch {lease.epoch}")
+
+    def _judge_fencing(self, lease: Lease, before: Lease | None) -> None:
+        if before is None or before.host == lease.host or lease.service not in self.fenced_services:
+            return
+        is_proven = lease.service in self._given or before.life in self._off
+        if not is_proven and self.stage is not None and not self.stage.says_clear(before):
+            raise Violation("fencing", f"{lease.host} takes {lease.service}, and nobody made sure that {before.host} is off")
+
+    def given(self, service: ServiceName) -> None:
+        """Learn that a lease was given up."""
+        self._given.add(service)
+
+    def proven_off(self, life: str) -> None:
+        """Learn that a fence device switched a host off, on which this life of the agent ran."""
+        self._off.add(life)
 
     def promised(self, service: ServiceName, promise: Promised) -> None:
         """Note a host's word."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from random import Random
 
+from holdfast.model.cluster import Lease
 from holdfast.model.ids import ComponentId, HostName
 from holdfast.model.policy import Policy
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
@@ -25,6 +26,7 @@ from holdfast.sim.cluster.watching import Watching
 PATIENCE = 90 * SECOND
 DRIFT_PPM = 20_000  # two per cent: a thousand times what clocks do
 _OFFSET_MAX = 500 * SECOND
+_LOOK_EVERY = SECOND // 2
 _CALM_LOOKS = 2
 
 
@@ -65,6 +67,9 @@ class ClusterSimulation:
         self._exclusive = frozenset(
             name for file in schedule.files for name, service in file.services.items() if service.is_exclusive
         )
+        self.judging.fenced_services = frozenset(
+            name for name, service in base.services.items() if service.needs_fencing
+        )
         self._network = network
         self.judging.stage = self
         if tell is not None:
@@ -91,6 +96,12 @@ class ClusterSimulation:
         )
         return is_speaking and self._network.was_whole((of, host), since)
 
+    def says_clear(self, lease: Lease) -> bool:
+        """Tell whether the holder's host is there, and its member truly does not serve."""
+        host = self.hosts[lease.host]
+        has_session = any(session.host == lease.host for session in self.store.sessions.values())
+        return has_session and f"{lease.service}/{lease.member}" not in host.serving(self._exclusive)
+
     def settle(self) -> None:
         """Play the faults, and wait for everything to be well; Violation if that takes too long."""
         end = BEGINNING + self.schedule.faults_end
@@ -98,7 +109,7 @@ class ClusterSimulation:
         self._end_faults()
         calm = 0
         while calm < _CALM_LOOKS:
-            self.clock.run_until(self.clock.now + SECOND)
+            self.clock.run_until(self.clock.now + _LOOK_EVERY)
             policy = self.files[self.store.policy_number]
             left = unsettled(self.hosts, self.store, self.judging, policy)
             calm = 0 if left else calm + 1

@@ -36,6 +36,9 @@ class Scribe(Protocol):
     def taken(self, lease: Lease) -> None:
         """Learn that a lease was taken or taken over."""
 
+    def given(self, service: ServiceName) -> None:
+        """Learn that a lease was given up, or freed."""
+
     def assigned(self, assignment: Assignment, leader: Claim | None) -> None:
         """Learn that an assignment was written while `leader` led."""
 
@@ -219,7 +222,6 @@ class Store:
         if why := self._why_not_take(lease):
             return Answer(Ending.FAILED, why)
         self.epochs[lease.service] = lease.epoch
-        self._last[lease.service] = LastLease(lease)
         self._hold(lease, number)
         return Answer(Ending.DONE, number=lease.epoch)
 
@@ -258,6 +260,8 @@ class Store:
     def free(self, service: ServiceName, epoch: Epoch, host: HostName | None) -> Steps:
         """Delete the lease of this epoch; of this host only, if one is named."""
         holder = self.holders.get(service)
+        if holder is None and host is None:
+            return self._settle(service, epoch)
         if holder is None or holder.lease.epoch != epoch or host not in (None, holder.lease.host):
             return DONE
         version = holder.version
@@ -268,11 +272,20 @@ class Store:
             return Answer(Ending.UNKNOWN, "it changed meanwhile")
         del self.holders[service]
         self._last[service] = LastLease(now.lease, is_settled=True)
+        self._scribe.given(service)
         self._changed()
+        return DONE
+
+    def _settle(self, service: ServiceName, epoch: Epoch) -> Answer:
+        last = self._last.get(service)
+        if last is not None and last.lease.epoch == epoch and not last.is_settled:
+            self._last[service] = LastLease(last.lease, is_settled=True)
+            self._changed()
         return DONE
 
     def _hold(self, lease: Lease, number: int) -> None:
         self.holders[lease.service] = Holder(lease, number, self._version + 1)
+        self._last[lease.service] = LastLease(lease)
         self._scribe.taken(lease)
         self._changed()
 

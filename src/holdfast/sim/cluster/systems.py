@@ -19,7 +19,7 @@ from holdfast.model.value import replace
 from holdfast.sim.policies import LIVE, changed, members, service
 
 LEASE = 2 * SECOND
-HEARTBEAT = 400 * MILLISECOND
+HEARTBEAT = 500 * MILLISECOND
 HOLD = CoordinatorLoss.HOLD
 _PROBE = replace(LIVE, every=2 * SECOND)
 
