@@ -232,7 +232,8 @@ def _in_doubt(state: ClusterState, subject: str, flight: Flight, now: Instant) -
         # It may take effect as long as the session lasts, so nothing is promised meanwhile. To ask for the same again is
         # harmless: only one of the two can take effect.
         doubtful = replace(flight, is_doubtful=True, deadline=now + TRY_AGAIN)
-        return replace(state, flights={**state.flights, subject: doubtful})
+        state = replace(state, flights={**state.flights, subject: doubtful})
+        return _cleared_doubts(state, now) if state.view is not None else state  # it may have shown it before
     state = _landed(state, subject)
     return replace(state, not_before={**state.not_before, subject: now + TRY_AGAIN})
 
