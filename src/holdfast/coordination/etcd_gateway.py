@@ -112,6 +112,9 @@ class Gateway:
         except (_UnreachableError, _UnansweredError) as error:
             self._first += 1  # it answers, but not with a majority behind it: others may do better
             raise UnavailableError(f"no answer from {endpoint}: {error}") from None
+        except asyncio.CancelledError:
+            self._first += 1
+            raise
 
     def turn(self) -> str:
         """Return the endpoint to stream from, another one each time."""
@@ -161,6 +164,10 @@ class Gateway:
                     if not may_repeat:
                         self._first += 1
                         raise UnknownError(f"no answer from {endpoint}: {error}") from None
+                except asyncio.CancelledError:
+                    # Who asked has waited long enough, most likely for this very endpoint: begin with another next time.
+                    self._first += 1
+                    raise
                 self._first += 1
             await asyncio.sleep(_PAUSE / SECOND)
         raise UnavailableError(f"etcd has no answer: {reason}")
