@@ -38,7 +38,10 @@ def gone_hosts(state: ClusterState, now: Instant) -> ClusterState:
     present = _present(state)
     gone = {host: state.gone_since.get(host, now) for host in state.policy.hosts if host not in present}
     for host in gone.keys() - state.gone_since.keys():
-        state = state.noting(now, "warn", host, "gone", "its session with the coordinator is over")
+        if host in state.peers:
+            state = state.noting(now, "warn", host, "gone", "its session with the coordinator is over")
+        else:
+            state = state.noting(now, "info", host, "absent", "it has not joined yet")
     for host in state.gone_since.keys() - gone.keys():
         state = state.noting(now, "info", host, "back", "it has a session again")
     fencings = {host: fencing for host, fencing in state.fencings.items() if host in gone}
