@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.agent import clock
 from holdfast.agent.cluster.memory import Memory, remember
 from holdfast.agent.log import Level, Line
 from holdfast.components.records import put_in_place
@@ -19,6 +20,7 @@ from holdfast.coordination.recipes.shared_policy import Forged, PolicyRevision, 
 from holdfast.loop.cluster import rollout
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.policy import Policy
+from holdfast.model.time import Instant, show_duration
 from holdfast.model.value import Value, replace
 from holdfast.ports.coordination import Entry
 
@@ -71,6 +73,7 @@ class Sharing:
         self._say = say
         self._entry: Entry | None = None
         self._woken = asyncio.Event()
+        self._well_since: tuple[int, Instant] | None = None  # which number the hosts before us run well
         self.waiting = ""  # a newer file is there, and why it is not in force here
         self._told = ""
 
@@ -104,7 +107,7 @@ class Sharing:
         except ConfigError as unusable:
             self._wait(f"policy {found.number} cannot be used on this host: {unusable}")
             return
-        if why := rollout.why_wait(self._state(), found.revision):
+        if why := self._why_wait(found, policy):
             self._wait(f"policy {found.number} by {found.by} waits: {why}")
             await asyncio.sleep(_LOOK_EVERY_S)
             self._woken.set()
@@ -117,6 +120,23 @@ class Sharing:
         self._wait("")
         text = f"policy {found.number}, revision {found.revision}, by {found.by}"
         self._say(Line(Level.INFO, "agent", "reloaded", text))
+
+    def _why_wait(self, found: PolicyRevision, policy: Policy) -> str:
+        """Return why it is not this host's turn yet; empty if it is."""
+        state = self._state()
+        if why := rollout.why_wait(state, found.revision):
+            self._well_since = None
+            return why
+        names = rollout.forerunners(state)
+        if not names:
+            return ""
+        now = clock.now()
+        if self._well_since is None or self._well_since[0] != found.number:
+            self._well_since = (found.number, now)
+        watched_for = rollout.watched_for(policy)
+        if now - self._well_since[1] >= watched_for:
+            return ""
+        return f"{', '.join(names)} run it, and are watched for {show_duration(watched_for)}"
 
     def _wait(self, why: str) -> None:
         self.waiting = why

@@ -4,9 +4,32 @@ So a file that breaks a service breaks it on one host, and the others go on with
 """
 
 from holdfast.loop.cluster.state import ClusterState, latest_report
+from holdfast.model.ids import HostName
+from holdfast.model.policy import Policy
 from holdfast.model.standing import Status
+from holdfast.model.time import SECOND, Duration
 
 _SETTLED = frozenset({Status.UP, Status.DRAINING, Status.STOPPED})
+WATCHED_MIN: Duration = SECOND
+WATCHED_MAX: Duration = 30 * SECOND
+
+
+def watched_for(policy: Policy) -> Duration:
+    """Return for how long hosts have to run a file well before the next one trusts it: until any probe could have failed.
+
+    A changed probe, and a program that dies of its new settings after a moment, take that long to show.
+    """
+    probes = (
+        probe for service in policy.services.values() for member in service.members for probe in member.probes
+    )
+    slowest = max((probe.every * probe.fall + probe.timeout for probe in probes), default=WATCHED_MIN)
+    return min(max(slowest, WATCHED_MIN), WATCHED_MAX)
+
+
+def forerunners(state: ClusterState) -> tuple[HostName, ...]:
+    """Return the hosts with a session that take a new file over before this one."""
+    earlier = list(state.policy.hosts)[: list(state.policy.hosts).index(state.me)]
+    return tuple(name for name in earlier if state.view is not None and name in state.view.hosts)
 
 
 def why_wait(state: ClusterState, revision: str) -> str:
