@@ -189,7 +189,7 @@ select name from pg_file_settings where sourcefile like '%/postgresql.auto.conf'
 """
 _WRONG = """
 select sourcefile || ':' || sourceline || ': ' || name || ': ' || error from pg_file_settings
-where error is not null and error <> 'setting could not be applied' order by seqno
+where error is not null and name not in (select name from pg_settings where pending_restart) order by seqno
 """
 
 

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 PASSWORDS = Passwords(replicator="re:plica'tor", rewinder="re\\winder")
 PEERS = ("127.0.0.0/8",)
-PARAMETERS = {
+PARAMETERS: dict[str, str] = {
     "fsync": "off",
     "shared_buffers": "8MB",
     "max_connections": "20",
@@ -102,6 +102,10 @@ def settings(upstream: Instance | None = None, **changes: Any) -> Settings:
     return replace(wanted, **changes)
 
 
+def with_parameters(**more: str) -> dict[str, str]:
+    return PARAMETERS | more
+
+
 def where(instance: Instance) -> Upstream:
     return Upstream("127.0.0.1", instance.port)
 
@@ -112,6 +116,10 @@ class Stage:
     def __init__(self) -> None:
         self.folder = make_folder("holdfast-pg-")
         self.instances: list[Instance] = []
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy a folder with its owners."""
+        subprocess.run(["cp", "-a", "--reflink=auto", source, target], check=True)
 
     def instance(self, name: str, folder: Path | None = None) -> Instance:
         """Return an instance without data."""
@@ -124,10 +132,7 @@ class Stage:
         """Return an instance with the first data of the system, not started."""
         made = self.instance(name, folder)
         for suffix in ("", ".holdfast"):
-            subprocess.run(
-                ["cp", "-a", "--reflink=auto", f"{template() / 'data'}{suffix}", f"{made.data}{suffix}"],
-                check=True,
-            )
+            self.copy(f"{template() / 'data'}{suffix}", f"{made.data}{suffix}")
         return made
 
     async def primary(self, name: str, **changes: Any) -> Instance:
