@@ -15,6 +15,7 @@ from holdfast.model.ids import HostName, component_id
 from holdfast.model.policy import (
     ClusterPolicy,
     HostPolicy,
+    Managed,
     MemberPolicy,
     Mode,
     Policy,
@@ -24,7 +25,7 @@ from holdfast.model.policy import (
 from holdfast.model.value import Value, replace
 
 # The fields that only a restart can change: those of `run_digest`.
-RESTART_FIELDS = ("command", "env", "user", "group", "directory")
+RESTART_FIELDS = ("command", "env", "user", "group", "directory", "managed")
 _ROUTE_FIELDS = ("host", "port", "traffic_weight")
 _HOSTS_FIELDS = ("on_coordinator_loss", "needs_fencing")
 _KEYS = {  # fields of the model that are called otherwise in the file
@@ -216,10 +217,18 @@ def _member(subject: str, old: MemberPolicy, new: MemberPolicy, *, has_traffic: 
             ChangeKind.REPROBED, subject, probes, f"{subject} is asked anew: {_listed(probes)} changed"
         )
     adjusted = tuple(f"run.{name}" for name in _differing(old.run, new.run) if name not in RESTART_FIELDS)
+    adjusted += _adjusted_managed(old.run.managed, new.run.managed)
     adjusted += _differing(old, new, ("weight",) if has_traffic else ("weight", *_ROUTE_FIELDS))
     if adjusted:
         text = f"{subject} goes on running: {_listed(adjusted)} changed"
         yield Change(ChangeKind.ADJUSTED, subject, adjusted, text)
+
+
+def _adjusted_managed(old: Managed | None, new: Managed | None) -> tuple[str, ...]:
+    if old is None or new is None:
+        return ()
+    names = (name for name in _differing(old, new) if name not in ("provider_agent", "parameters"))
+    return tuple(f"run.{name}" for name in names)
 
 
 def _moved(subject: str, old: HostName | None, new: HostName | None, fields: tuple[str, ...]) -> Change:
@@ -259,9 +268,20 @@ def _settings(old: ServicePolicy, new: ServicePolicy) -> Iterator[Change]:
 
 def _run_fields(old: ProcessSpec, new: ProcessSpec) -> tuple[str, ...]:
     """Return what differs; variables by name, because their values may be secret."""
-    plain = _differing(old, new, tuple(name for name in RESTART_FIELDS if name != "env"))
+    plain = _differing(old, new, tuple(name for name in RESTART_FIELDS if name not in ("env", "managed")))
     names = sorted(old.env.keys() | new.env.keys())
-    return plain + tuple(f"env.{name}" for name in names if old.env.get(name) != new.env.get(name))
+    variables = tuple(f"env.{name}" for name in names if old.env.get(name) != new.env.get(name))
+    return plain + variables + _managed_fields(old.managed, new.managed)
+
+
+def _managed_fields(old: Managed | None, new: Managed | None) -> tuple[str, ...]:
+    """Return what only a restart can change of what an agent is told; parameters by name."""
+    if old is None or new is None or old.provider_agent != new.provider_agent:
+        return () if old == new else ("ocf",)
+    names = sorted(old.parameters.keys() | new.parameters.keys())
+    return tuple(
+        f"parameters.{name}" for name in names if old.parameters.get(name) != new.parameters.get(name)
+    )
 
 
 def _probes(old: MemberPolicy, new: MemberPolicy) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ def take_role(state: State, primary: ComponentState, why: str, now: Instant) -> 
     if isinstance(primary.process, ProcessRunning) and primary.process.is_dying:
         return NOTHING  # its end is a matter of milliseconds, and the only proof there will be
     member = member_policy(state, primary.id)
-    has_hook = member is not None and bool(member.run.demote)
-    if primary.fence or (has_hook and is_frozen(primary)):
+    can_be_asked = member is not None and member.run.can_be_demoted
+    if primary.fence or (can_be_asked and is_frozen(primary)):
         if now < primary.not_before:
             return Wishes(wakes=(primary.not_before,))
         return wish(Stop(primary.id, at_once=True, why=f"it cannot be demoted and might still serve; {why}"))

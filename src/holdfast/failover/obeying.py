@@ -48,7 +48,8 @@ def _leave(state: State, policy: ServicePolicy, member: ComponentState, now: Ins
         return leaving.take_role(state, member, "its lease is being given up", now)
     if now < member.not_before:
         return Wishes(wakes=(member.not_before,))
-    if any(other.run.promote or other.run.demote for other in policy.everywhere) or not is_usable(member):
+    is_asked = any(other.run.has_roles or other.run.can_be_demoted for other in policy.everywhere)
+    if is_asked or not is_usable(member):
         # No time for a hook: another host may serve from now on.
         return wish(Stop(member.id, at_once=True, why="its lease is lost: it must not serve a moment longer"))
     return leaving.take_role(state, member, "its lease is lost", now)

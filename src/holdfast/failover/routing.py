@@ -140,8 +140,8 @@ def _exclusive_lane(
 
 def _may_be_reached(policy: ServicePolicy, member: ComponentState) -> bool:
     """Tell whether the member may have traffic in its present role."""
-    has_hook = any(other.run.promote for other in policy.everywhere)
-    return policy.mode is not Mode.ACTIVE_STANDBY or not has_hook or member.role is Role.PRIMARY
+    has_roles = any(other.run.has_roles for other in policy.everywhere)
+    return policy.mode is not Mode.ACTIVE_STANDBY or not has_roles or member.role is Role.PRIMARY
 
 
 def _lane(state: State, member: ComponentState, now: Instant) -> Lane:

@@ -110,15 +110,17 @@ def _remember(state: State, decision: Decision, now: Instant) -> State:
 
 
 def _time_for(state: State, decision: Decision) -> Duration:
-    if isinstance(decision, Route | Start):
+    if isinstance(decision, Route):
         return LATE_BY
     member = member_policy(state, decision.component)
+    if isinstance(decision, Start):
+        return LATE_BY + (member.run.start_within if member is not None else 0)
     if member is None:
         return 15 * SECOND + LATE_BY
     if isinstance(decision, Stop):
         # The gentle signal has its grace; after SIGKILL the adapter waits some seconds for what is left.
-        return member.run.stop_grace + 10 * SECOND
-    return member.run.hook_timeout + LATE_BY
+        return member.run.stop_within + 10 * SECOND
+    return member.run.change_within + LATE_BY
 
 
 def _grant(state: State, component: ComponentState) -> State:

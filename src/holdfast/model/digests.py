@@ -10,7 +10,16 @@ from holdfast.model.policy import ProcessSpec
 def run_digest(spec: ProcessSpec) -> str:
     """Return a short digest of what only a restart can change: command, environment, user, group, directory.
 
-    Hooks, signals and grace periods are left out: they are read when needed.
+    Of what a resource agent manages: the agent and its parameters. Hooks, signals, timeouts and grace periods are left out:
+    they are read when needed.
     """
-    basis = (spec.command, sorted(spec.env.items()), spec.user, spec.group, spec.directory)
+    basis: tuple[object, ...] = (
+        spec.command,
+        sorted(spec.env.items()),
+        spec.user,
+        spec.group,
+        spec.directory,
+    )
+    if spec.managed is not None:  # so that what runs now keeps its digest
+        basis = (*basis, spec.managed.provider_agent, sorted(spec.managed.parameters.items()))
     return hashlib.sha256(msgspec.json.encode(basis)).hexdigest()[:16]

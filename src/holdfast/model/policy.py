@@ -37,10 +37,27 @@ class SecretFrom(Value, frozen=True):
     env: str | None = None  # name of a variable of the agent's own environment
 
 
+class OcfAgent(Tagged, frozen=True):
+    """A component that an OCF resource agent starts, stops and looks after."""
+
+    provider_agent: str  # such as "heartbeat:IPaddr2": two names of folders below /usr/lib/ocf/resource.d
+    parameters: dict[str, str | SecretFrom] = {}
+    is_promotable: bool = False  # it runs as standby until it is promoted; otherwise what runs serves
+    monitor_every: Duration = 10 * SECOND
+    monitor_timeout: Duration = 20 * SECOND
+    start_timeout: Duration = MINUTE
+    stop_timeout: Duration = MINUTE
+    promote_timeout: Duration = MINUTE
+    demote_timeout: Duration = MINUTE
+
+
+Managed: TypeAlias = OcfAgent  # kinds of components that are more than a process of ours
+
+
 class ProcessSpec(Value, frozen=True):
     """How to run one component."""
 
-    command: tuple[str, ...]  # argv; never given to a shell
+    command: tuple[str, ...]  # argv; never given to a shell; empty: see `managed`
     env: dict[str, str | SecretFrom] = {}  # added to a small clean environment
     user: str | None = None  # None: the agent's own
     group: str | None = None  # None: the user's own
@@ -51,6 +68,38 @@ class ProcessSpec(Value, frozen=True):
     demote: tuple[str, ...] = ()  # argv run when it stops being primary
     hook_timeout: Duration = 10 * SECOND
     log_max_bytes: int = 10_000_000  # output is kept in two files of this size at most
+    managed: Managed | None = None  # None: a process, which `command` starts
+
+    @property
+    def has_roles(self) -> bool:
+        """Tell whether becoming primary changes it: as a standby it must not be reached."""
+        return bool(self.promote) or (self.managed is not None and self.managed.is_promotable)
+
+    @property
+    def can_be_demoted(self) -> bool:
+        """Tell whether it has to be asked to give the role back."""
+        return bool(self.demote) or (self.managed is not None and self.managed.is_promotable)
+
+    @property
+    def start_within(self) -> Duration:
+        """Return how long a start may take beyond the moment that a process needs."""
+        return 0 if self.managed is None else self.managed.start_timeout + self.managed.monitor_timeout
+
+    @property
+    def stop_within(self) -> Duration:
+        """Return how long a stop may take before what is left is killed."""
+        if self.managed is None:
+            return self.stop_grace
+        # An agent that fails is asked a second time, once its processes are gone; and it is looked at after each.
+        twice = 2 * (self.managed.stop_timeout + self.managed.monitor_timeout)
+        return twice + (self.managed.demote_timeout if self.managed.is_promotable else 0)
+
+    @property
+    def change_within(self) -> Duration:
+        """Return how long a change of the role may take."""
+        if self.managed is None:
+            return self.hook_timeout
+        return max(self.managed.promote_timeout, self.managed.demote_timeout) + self.managed.monitor_timeout
 
 
 class TcpCheck(Tagged, frozen=True):
