@@ -145,22 +145,29 @@ def _waits_for_last(state: ClusterState, service: ServiceName, now: Instant) -> 
 
     A lease may be lost though it was renewed (an etcd leader that was frozen and thawed). Its holder takes it again.
     """
-    last = state.last_held.get(service)
-    if last is None or last.was_given or last.lease.host == state.me:
-        return None
+    assert state.view is not None
     assert state.policy.cluster is not None
-    until = last.free_since + state.policy.cluster.lease
-    peer = state.peers.get(last.lease.host)
-    if now >= until or peer is None or peer.report is None or peer.life != last.lease.life:
+    last = state.view.last_leases.get(service)
+    if last is None or last.is_settled or last.lease.host == state.me:
         return None
-    report = peer.report.members.get(component_id(service, last.lease.member))
-    is_serving = report is not None and not report.is_clear
-    if not is_serving or state.reach.get(last.lease.host) is not Reach.HEARD:
+    host, seen = last.lease.host, state.last_held.get(service)
+    is_seen = seen is not None and seen.lease.epoch == last.lease.epoch
+    if is_seen and seen is not None and seen.was_given:
         return None
-    return (
-        f"{last.lease.host} lost it without giving it up, is heard, and serves: it may take it again",
-        until,
-    )
+    free_since = seen.free_since if is_seen and seen is not None else state.started_at
+    until = free_since + state.policy.cluster.lease
+    if now >= until:
+        return None
+    peer = state.peers.get(host)
+    if peer is None or not peer.life:
+        until = state.started_at + state.policy.cluster.lease
+        return (f"{host} held it last, and could not be heard yet", until) if now < until else None
+    if peer.life != last.lease.life or state.reach.get(host) is not Reach.HEARD:
+        return None
+    report = peer.report.members.get(component_id(service, last.lease.member)) if peer.report else None
+    if peer.report is not None and (report is None or report.is_clear):
+        return None
+    return f"{host} lost it without giving it up, is heard, and serves: it may take it again", until
 
 
 def unproven(state: ClusterState, service: ServiceName) -> Lease | None:
