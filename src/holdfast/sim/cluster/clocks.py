@@ -22,6 +22,7 @@ class Gate:
         self._world = world
         self._chance = chance
         self._shut = 0  # how many reasons there are
+        self.opened_at: Instant = 0
         self._waiting: list[tuple[HostClock, Callable[[], None]]] = []
 
     @property
@@ -38,6 +39,7 @@ class Gate:
         self._shut -= 1
         if self._shut:
             return
+        self.opened_at = self._world.now
         waiting, self._waiting = self._waiting, []
         lags: dict[int, Duration] = {}
         for clock, call in waiting:

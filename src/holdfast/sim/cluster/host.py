@@ -73,6 +73,7 @@ class Host:
         self._is_due = False
         self._resumed_at: Instant = -SECOND
         self._lives = 0
+        self._began_at: Instant = 0
         self.turns = 0
         self.fences_fail_until: Instant = 0
         self.watch: Callable[[], None] = lambda: None  # what stands in the coordinator is shown anew
@@ -86,6 +87,7 @@ class Host:
         if not self.is_on or self.shell.is_alive:
             return
         self._lives += 1
+        self._began_at = self._around.world.now
         part = localized(self.policy, self.name, self._placed_before())
         digests = policies.digests(part)
         self.truth.learn(part)
@@ -140,6 +142,12 @@ class Host:
     def live_agent(self) -> ClusterAgent | None:
         """Return the agent, if it runs."""
         return self.agent if self.is_on and self.agent is not None and not self.agent.is_over else None
+
+    def speaks_since(self) -> Instant | None:
+        """Return since when the agent has run without standing still; None if it does not."""
+        if self.live_agent is None or self.agent_gate.is_shut or self.machine.is_shut:
+            return None
+        return max(self._began_at, self.agent_gate.opened_at, self.machine.opened_at)
 
     # --- the machine ----------------------------------------------------------------------------------
 

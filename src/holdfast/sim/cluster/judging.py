@@ -47,7 +47,6 @@ class Stage(Protocol):
     def could_hear(self, host: HostName, of: HostName, since: Instant) -> bool:
         """Tell whether `host` had every chance to hear `of` since then."""
 
-
     def says_clear(self, lease: Lease) -> bool:
         """Tell whether the holder's host is there, and its member truly does not serve."""
 
@@ -67,7 +66,8 @@ class Judging:
     """What was seen so far, and the rules."""
 
     clock: Clockwork
-    gap_min: Duration | None = None  # from one host's primary to another's
+    gap_min: Duration | None = None  # from one host's primary to another's, when the lease ran out
+    planned_gap_min: Duration | None = None  # when it was given up
     stale_max: Duration = 0
     takes: int = 0
     handovers: int = 0
@@ -79,6 +79,7 @@ class Judging:
     _promised: dict[ServiceName, list[Promised]] = field(default_factory=dict)
     fenced_services: frozenset[ServiceName] = frozenset()
     _given: set[ServiceName] = field(default_factory=set)
+    _given_last: set[ServiceName] = field(default_factory=set)  # before it was taken last
     _off: set[str] = field(default_factory=set)
     _revoked: dict[HostName, Instant] = field(default_factory=dict)
     tell: Callable[[str], None] | None = None
@@ -126,9 +127,7 @@ class Judging:
                     self.tell(f"{serving.component} on {serving.host} serves")
                 last = self._ended.get(service)
                 if last is not None and last[0] != serving.host:
-                    self.handovers += 1
-                    gap = now - last[1]
-                    self.gap_min = gap if self.gap_min is None else min(gap, self.gap_min)
+                    self._handed_over(service, now - last[1])
         for service, members in self._serving.items():
             for key, serving in members.items():
                 if key not in found.get(service, {}):
@@ -136,6 +135,13 @@ class Judging:
                     if self.tell is not None:
                         self.tell(f"{serving.component} on {serving.host} serves no more")
         self._serving = found
+
+    def _handed_over(self, service: ServiceName, gap: Duration) -> None:
+        self.handovers += 1
+        if service in self._given_last:
+            self.planned_gap_min = gap if self.planned_gap_min is None else min(gap, self.planned_gap_min)
+        else:
+            self.gap_min = gap if self.gap_min is None else min(gap, self.gap_min)
 
     def was_stale(self, lasted: Duration) -> None:
         """Learn for how long a member served on after its whole host had stood still past its deadline."""
@@ -165,6 +171,10 @@ class Judging:
                 raise Violation("lease_epoch", f"{lease} after {before}")
         self._judge_fencing(lease, before)
         self._leases[lease.service] = lease
+        if before is None or lease.epoch != before.epoch:
+            (self._given_last.add if lease.service in self._given else self._given_last.discard)(
+                lease.service
+            )
         self._given.discard(lease.service)
         now = self.clock.now
         for promise in self._promised.get(lease.service, ()):
@@ -182,7 +192,10 @@ class Judging:
             return
         is_proven = lease.service in self._given or before.life in self._off
         if not is_proven and self.stage is not None and not self.stage.says_clear(before):
-            raise Violation("fencing", f"{lease.host} takes {lease.service}, and nobody made sure that {before.host} is off")
+            raise Violation(
+                "fencing",
+                f"{lease.host} takes {lease.service}, and nobody made sure that {before.host} is off",
+            )
 
     def given(self, service: ServiceName) -> None:
         """Learn that a lease was given up."""

@@ -25,6 +25,7 @@ class Network:
         self._mended_at: dict[Link, Instant] = {}
         self._slow: Counter[HostName] = Counter()
         self._loss: Counter[HostName] = Counter()
+        self._bettered_at: dict[HostName, Instant] = {}
 
     def cut(self, *links: Link) -> None:
         """Let nothing pass these links."""
@@ -40,10 +41,19 @@ class Network:
         """Have what the host sends and gets be slow or lost more often, or take that back."""
         self._slow[host] += slow
         self._loss[host] += loss
+        self._bettered_at[host] = self._world.now
 
     def was_whole(self, link: Link, since: Instant) -> bool:
         """Tell whether the link has let everything pass since then."""
-        return not self._cut[link] and self._mended_at.get(link, 0) < since and not self._has_loss(link)
+        is_open = self.is_open(link) and self._mended_at.get(link, 0) < since
+        return is_open and self._bad_until(link) < since
+
+    def _bad_until(self, link: Link) -> Instant:
+        return max(self._now_if_bad(end) for end in link)
+
+    def _now_if_bad(self, host: HostName) -> Instant:
+        is_bad = self._slow[host] or self._loss[host]
+        return self._world.now if is_bad else self._bettered_at.get(host, 0)
 
     def send(self, link: Link, arrive: Callable[[], None], *, is_stream: bool = False) -> None:
         """Have `arrive` called at the other end, if it gets there. What a stream loses it sends again."""

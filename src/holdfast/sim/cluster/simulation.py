@@ -90,11 +90,10 @@ class ClusterSimulation:
 
     def could_hear(self, host: HostName, of: HostName, since: Instant) -> bool:
         """Tell whether `host` had every chance to hear `of` since then."""
-        speaker = self.hosts[of]
-        is_speaking = speaker.live_agent is not None and not (
-            speaker.agent_gate.is_shut or speaker.machine.is_shut
+        speaks_since = self.hosts[of].speaks_since()
+        return (
+            speaks_since is not None and speaks_since <= since and self._network.was_whole((of, host), since)
         )
-        return is_speaking and self._network.was_whole((of, host), since)
 
     def says_clear(self, lease: Lease) -> bool:
         """Tell whether the holder's host is there, and its member truly does not serve."""
