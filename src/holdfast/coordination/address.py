@@ -51,14 +51,17 @@ class EnsembleAddress(Value, frozen=True):
         )
 
 
-def connect(url: str) -> Coordinator:
-    """Return a client of the coordinator at `url`; AddressError says what is wrong with it. Connects when it is used."""
+def connect(url: str, *, limit: Duration | None = None) -> Coordinator:
+    """Return a client of the coordinator at `url`; AddressError says what is wrong with it. Connects when it is used.
+
+    `limit` is how long one request to one server may take, where the address does not say (`timeout=`).
+    """
     match = _URL.fullmatch(url)
     scheme = match[1] if match else ""
     if match is None or scheme not in _DRIVERS:
         allowed = ", ".join(f"{name}://" for name in _DRIVERS)
         raise AddressError(f"coordinator = {_shown(url)!r}: must begin with one of {allowed}")
-    return _DRIVERS[scheme](url)
+    return _DRIVERS[scheme](url, limit)
 
 
 def parsed(url: str) -> EnsembleAddress:
@@ -118,7 +121,7 @@ def _shown(url: str) -> str:
 # --- the drivers ----------------------------------------------------------------------------------------
 
 
-def _embedded(url: str) -> Coordinator:
+def _embedded(url: str, _: Duration | None) -> Coordinator:
     from holdfast.coordination.embedded import EmbeddedCoordinator  # noqa: PLC0415 - only who uses it pays for it
 
     path = unquote(url.removeprefix("embedded://"))
@@ -131,7 +134,7 @@ def _embedded(url: str) -> Coordinator:
     return EmbeddedCoordinator(Path(path))
 
 
-def _zookeeper(url: str) -> Coordinator:
+def _zookeeper(url: str, limit: Duration | None) -> Coordinator:
     address = parsed(url)
     try:
         from holdfast.coordination.zookeeper import LIMIT, ZooKeeperCoordinator  # noqa: PLC0415 - as above
@@ -141,10 +144,10 @@ def _zookeeper(url: str) -> Coordinator:
     hosts = ",".join(f"{host}:{port}" for host, port in address.hosts)
     login = f"{address.options['user']}:{_password(address, url)}" if "user" in address.options else ""
     ensemble = Ensemble(hosts, login, _tls(address, url))
-    return ZooKeeperCoordinator(ensemble, prefix=address.prefix, limit=_timeout(address, url, LIMIT))
+    return ZooKeeperCoordinator(ensemble, prefix=address.prefix, limit=_timeout(address, url, limit or LIMIT))
 
 
-def _etcd(url: str) -> Coordinator:
+def _etcd(url: str, limit: Duration | None) -> Coordinator:
     address = parsed(url)
     try:
         from holdfast.coordination.etcd import LIMIT, EtcdCoordinator  # noqa: PLC0415 - as above
@@ -156,13 +159,13 @@ def _etcd(url: str) -> Coordinator:
     return EtcdCoordinator(
         [f"{scheme}://{host}:{port}" for host, port in address.hosts],
         prefix=address.prefix,
-        limit=_timeout(address, url, LIMIT),
+        limit=_timeout(address, url, limit or LIMIT),
         account=account,
         tls=_tls(address, url),
     )
 
 
-_DRIVERS: Mapping[str, Callable[[str], Coordinator]] = {
+_DRIVERS: Mapping[str, Callable[[str, Duration | None], Coordinator]] = {
     "embedded": _embedded,
     "zookeeper": _zookeeper,
     "etcd": _etcd,

@@ -40,11 +40,13 @@ from holdfast.model.cluster_events import MembersReported, PolicyGiven, ViewSeen
 from holdfast.model.events import ElsewhereSeen, Entitled
 from holdfast.model.ids import ComponentId, HostName, ServiceName
 from holdfast.model.policy import Policy
-from holdfast.model.time import SECOND
+from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.ports.components import Result
 
 _LEVELS = {"info": Level.INFO, "warn": Level.WARN, "error": Level.ERROR}
 _GIVE_WITHIN_S = 3.0
+ANSWER_MIN, ANSWER_MAX = 200 * MILLISECOND, 500 * MILLISECOND  # one request to one server of the coordinator
+WATCH_BEAT_MIN = 150 * MILLISECOND
 _STUCK_AFTER = 3 * SECOND  # this host's own loop turns at least once a second
 
 
@@ -89,7 +91,8 @@ class Clustering:
             assigned_under=memory.assigned_under,
         )
         self.turning = cluster = ClusterTurning(state)
-        self._coordinator = connect(policy.cluster.coordinator)
+        limit = min(max(policy.cluster.lease // 6, ANSWER_MIN), ANSWER_MAX)
+        self._coordinator = connect(policy.cluster.coordinator, limit=limit)
         self.book = book = ClusterBook(self._coordinator, f"/{policy.system}", me, life, secret=secret)
         self.guarding = Guarding(directory)
         self.arming = Arming(self.guarding, joints.facts, joints.facts_to_be, self._state, say)
@@ -134,13 +137,19 @@ class Clustering:
             ("cluster turning", self.turning.run()),
             ("session", self.keeping.run()),
             ("election", self.campaigning.run()),
-            ("coordinator watch", self.seeing.run()),
+            ("coordinator watch", self.seeing.run(self._watch_beat())),
             ("heartbeats", self.beating.run()),
             ("guard", self.arming.run()),
             ("placement", self.localizing.run()),
             ("shared policy", self.sharing.run()),
             ("report", self._reporting.run()),
         )
+
+    def _watch_beat(self) -> Duration:
+        """Return how soon a watch whose server has died has to be noticed: well within a lease."""
+        cluster = self.turning.state.policy.cluster
+        assert cluster is not None
+        return min(max(cluster.lease // 8, WATCH_BEAT_MIN), SECOND)
 
     async def open(self) -> None:
         """Start the guard if it does not run, and listen for beats; OSError if that cannot be."""
