@@ -77,7 +77,7 @@ def refused_beats(cluster: ClusterStatus) -> str:
         return ""
     counts = ", ".join(f"{count} {why}" for why, count in odd.items())
     hints = [_LOOK_AT[why] for why in odd if why in _LOOK_AT]
-    return " ".join([f"{', '.join(unheard)} not heard, and heartbeats are refused: {counts}.", *hints])
+    return "; ".join([f"{', '.join(unheard)} not heard, and heartbeats are refused: {counts}", *hints])
 
 
 def refused_line(cluster: ClusterStatus, paint: Paint) -> list[str]:
@@ -103,7 +103,7 @@ def hosts_block(cluster: ClusterStatus, paint: Paint) -> list[str]:
 
 
 def _cells(host: HostStatus, cluster: ClusterStatus, ours: str) -> list[Cell]:
-    sign, tone = _sign(host)
+    sign, tone = _sign(host, is_current=cluster.is_current)
     session = ("yes" if host.has_session else "no") if cluster.is_current else "?"
     differs = bool(host.revision) and host.revision != ours
     return [
@@ -118,8 +118,8 @@ def _cells(host: HostStatus, cluster: ClusterStatus, ours: str) -> list[Cell]:
     ]
 
 
-def _sign(host: HostStatus) -> tuple[str, Tone]:
-    if not host.has_session or host.reach == "lost":
+def _sign(host: HostStatus, *, is_current: bool) -> tuple[str, Tone]:
+    if host.reach == "lost" or (is_current and not host.has_session):
         return "x", Tone.BAD
     return ("~", Tone.WARN) if host.reach in ("suspect", "unknown") else (" ", Tone.PLAIN)
 

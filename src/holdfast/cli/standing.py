@@ -295,7 +295,7 @@ def _elsewhere(
             member=member.name,
             is_active=_is_active_elsewhere(state, policy, member.name, report, lease),
             is_wanted=_is_wanted_elsewhere(policy, member.name, report, lease),
-            role=report.role.value if policy.is_exclusive else "",
+            role=_role_elsewhere(member.name, report, lease) if policy.is_exclusive else "",
             status=report.status,
             since_seconds=None,
             pid=None,
@@ -309,6 +309,12 @@ def _elsewhere(
             host=placed.get(id_) or member.on or "-",
             is_elsewhere=True,
         )
+
+
+def _role_elsewhere(name: MemberName, report: MemberReport, lease: Lease | None) -> str:
+    """Return its role; a host that fell silent as primary tells so for ever, and another may be primary by now."""
+    is_over = report.role is Role.PRIMARY and lease is not None and lease.member != name
+    return "former" if is_over else report.role.value
 
 
 def _is_active_elsewhere(

@@ -107,3 +107,41 @@ def test_run_of_a_file_with_mistakes_exits_with_2(call: Call, folder: Path) -> N
     (folder / "holdfast.yaml").write_text("system: shop\nservices: 3\n")
     assert call("run").exit_code == 2
     assert call("run", "nowhere.yaml").exit_code == 2
+
+
+def test_init_for_several_hosts_writes_a_file_that_validates(call: Call, folder: Path) -> None:
+    result = call(
+        "init",
+        "--hosts",
+        "h1=10.0.0.1,h2=10.0.0.2,h3=fd00::3",
+        "--coordinator",
+        "etcd://10.0.0.1:2379,10.0.0.2:2379",
+    )
+    assert result.exit_code == 0, result.output
+    assert "holdfast secret --out" in result.output
+    told = call("validate")
+    assert told.exit_code == 0
+    assert "2 services, 6 members, 6 probes, 3 hosts" in told.output
+
+
+@pytest.mark.parametrize(
+    ("hosts", "coordinator", "said"),
+    [
+        ("h1", "etcd://10.0.0.1", "does not name each host once"),
+        ("h1=10.0.0.1,h1=10.0.0.2", "etcd://10.0.0.1", "does not name each host once"),
+        ("h1=10.0.0.1", "etcd://10.0.0.1", "hosts"),
+        ("h1=10.0.0.1,h2=10.0.0.2", "ftp://10.0.0.1", "cluster.coordinator"),
+        ("h1=10.0.0.1,h2=10.0.0.2", 'etcd://10.0.0.1"', "cluster.coordinator"),
+    ],
+)
+def test_init_for_several_hosts_writes_nothing_that_is_not_valid(
+    call: Call, folder: Path, hosts: str, coordinator: str, said: str
+) -> None:
+    result = call("init", "--hosts", hosts, "--coordinator", coordinator)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert not (folder / "holdfast.yaml").exists()
+
+
+def test_init_for_several_hosts_needs_both_options(call: Call) -> None:
+    assert call("init", "--hosts", "h1=10.0.0.1,h2=10.0.0.2").exit_code == 2

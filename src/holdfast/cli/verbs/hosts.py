@@ -1,5 +1,7 @@
 """`holdfast hosts`: the cluster itself: who takes part, who leads, who holds what, and what happened of late."""
 
+from datetime import tzinfo
+
 import click
 
 from holdfast.agent.cluster_status import ClusterStatus
@@ -49,8 +51,10 @@ def hosts(*, as_json: bool) -> None:
     click.echo("\n".join(hosts_text(status, status.cluster, terminal_paint())))
 
 
-def hosts_text(status: SystemStatus, cluster: ClusterStatus, paint: Paint) -> list[str]:
-    """Return the whole screen."""
+def hosts_text(
+    status: SystemStatus, cluster: ClusterStatus, paint: Paint, *, zone: tzinfo | None = None
+) -> list[str]:
+    """Return the whole screen; times are of the reader's zone unless one is given."""
     number = f"policy {cluster.policy_number}" if cluster.policy_number else "each host has its own file"
     lines = [
         f"{paint(status.system, Tone.STRONG)}   as {cluster.me} sees it   {number}",
@@ -64,5 +68,5 @@ def hosts_text(status: SystemStatus, cluster: ClusterStatus, paint: Paint) -> li
     ]
     if placed := placed_block(cluster, paint):
         lines += ["", paint("placed by the leader", Tone.STRONG), *placed]
-    notes = notes_block(cluster, status.now, WallClock(status.wall_offset), paint)
+    notes = notes_block(cluster, status.now, WallClock(status.wall_offset, zone), paint)
     return [*lines, "", paint("what happened, newest first", Tone.STRONG), *notes]

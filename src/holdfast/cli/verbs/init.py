@@ -1,5 +1,6 @@
 """`holdfast init`: a first file that works as it is."""
 
+import json
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -74,7 +75,7 @@ system: {system}
 
 cluster:
   # Where the hosts agree on who leads and who holds which role. Three machines or five.
-  coordinator: "{coordinator}"
+  coordinator: {coordinator}
   # The key that all hosts share: `holdfast secret` makes it.
   secret: {{ file: {key} }}
   # How long the role of a host that fell silent stays its own. Shorter: faster takeover of exclusive services, and
@@ -213,10 +214,15 @@ def parsed_hosts(text: str) -> dict[str, str]:
 
 def several_hosts_file(system: str, hosts: dict[str, str], coordinator: str) -> str:
     """Return the text of a file for several hosts."""
-    listed = "\n".join(f'  {name}: {{ address: "{address}" }}' for name, address in hosts.items())
+    listed = "\n".join(f"  {name}: {{ address: {json.dumps(address)} }}" for name, address in hosts.items())
     members = "\n".join(f"      db-{i}: {{ on: {name} }}" for i, name in enumerate(hosts, 1))
     return _SEVERAL.format(
-        system=system, coordinator=coordinator, key=KEY, hosts=listed, members=members, count=len(hosts)
+        system=system,
+        coordinator=json.dumps(coordinator),  # YAML reads what JSON writes, whatever is in it
+        key=KEY,
+        hosts=listed,
+        members=members,
+        count=len(hosts),
     )
 
 
