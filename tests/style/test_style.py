@@ -37,6 +37,9 @@ BORROWED_WORDS = {
     ("master", "src/holdfast/journal"): "sqlite_master, a table of SQLite's own",
     ("master", "tests"): "tests of the same",
     ("slave", "tests/style"): "the rule that bans it",
+    ("master", "src/holdfast/ocf"): "names that OCF agents read and write, as Pacemaker gave them",
+    ("slave", "src/holdfast/ocf"): "the same",
+    ("node", "src/holdfast/ocf"): "the same",
     ("node", "src/holdfast/config"): "a node of a YAML document, in PyYAML's words",
     ("node", "tests"): "a node of a syntax tree",
 }

@@ -12,7 +12,6 @@ import secrets
 import signal
 import traceback
 from collections.abc import Coroutine
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ from holdfast.agent.surveying import Surveying
 from holdfast.agent.telling import lines_of
 from holdfast.agent.tokens import TOKENS, Tokens
 from holdfast.agent.turning import TICK_EVERY, Turned, Turning
-from holdfast.components.guarding import facts_of, facts_to_be
+from holdfast.components.by_kind import ComponentsByKind
 from holdfast.components.local import LocalProcesses
 from holdfast.fencing import FenceAgents
 from holdfast.journal import SqliteJournal
@@ -48,8 +47,9 @@ from holdfast.loop.reviving import is_emptied
 from holdfast.model.events import AgentStarted, Ending, Probed
 from holdfast.model.ids import ComponentId, HostName, Incarnation
 from holdfast.model.observation import Observation
-from holdfast.model.policy import Policy
+from holdfast.model.policy import OcfAgent, Policy
 from holdfast.model.time import SECOND
+from holdfast.ocf.adapter import OcfAgents
 from holdfast.probing import ProbeEngine
 from holdfast.traffic.haproxy import HaproxyTraffic
 
@@ -95,7 +95,10 @@ class Agent:
             self._journal,
             wake_every=min(TICK_EVERY, notifier.alive_every or TICK_EVERY),
         )
-        self._components = LocalProcesses(path)
+        agents = OcfAgents(
+            path, lambda: self._turning.state.policy, host=host.name if host is not None else ""
+        )
+        self._components = ComponentsByKind(path, LocalProcesses(path), {OcfAgent: agents})
         self._probing = ProbeEngine(random.Random(secrets.randbits(64)))  # noqa: S311 - jitter, no secret
         self._traffic = HaproxyTraffic(path)
         put = self._turning.put
@@ -227,8 +230,8 @@ class Agent:
         """Make this agent one of several: it puts its own part of the file in force, and asks before a member serves."""
         path, reloading = self._directory.path, self._reloading
         joints = Joints(
-            facts=partial(facts_of, path),
-            facts_to_be=partial(facts_to_be, path),
+            facts=self._components.facts_of,
+            facts_to_be=self._components.facts_to_be,
             fence=self._fence,
             put_in_force=reloading.put_part_in_force,
             take_over=reloading.take_over,

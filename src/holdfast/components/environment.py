@@ -8,6 +8,7 @@ place, never their value.
 import grp
 import os
 import pwd
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +82,11 @@ def build_environment(spec: ProcessSpec, account: Account, marks: dict[str, str]
             raise Refused(f"env.{name} holds a zero byte, which no environment can carry")
     # A short "secret" would blot out half of every message and is none.
     return Environment(variables | marks, tuple(secret for secret in hidden if len(secret) >= 4))
+
+
+def read_secrets(places: Mapping[str, SecretFrom]) -> dict[str, str]:
+    """Return the secrets themselves; Refused if one cannot be read."""
+    return {name: _read_secret(name, place) for name, place in places.items()}
 
 
 def _read_secret(name: str, place: SecretFrom) -> str:

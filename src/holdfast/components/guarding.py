@@ -102,15 +102,16 @@ def facts_of(directory: Path, component: ComponentId) -> Facts | str:
     record = Folder(directory, component).read(boot)
     if record is None or not record.identity.is_running:
         return f"{component} does not run"
-    return Facts(record.pid, record.ticks, boot, _marks_of(directory, component), record.cgroup)
+    return Facts(record.pid, record.ticks, boot, marks_of(directory, component), record.cgroup)
 
 
 def facts_to_be(directory: Path, component: ComponentId) -> Facts:
     """Return what the guard has to know of a component that is about to be started: its mark, which it has from the first."""
-    return Facts(0, 0, procfs.boot_id(), _marks_of(directory, component))
+    return Facts(0, 0, procfs.boot_id(), marks_of(directory, component))
 
 
-def _marks_of(directory: Path, component: ComponentId) -> tuple[str, ...]:
+def marks_of(directory: Path, component: ComponentId) -> tuple[str, ...]:
+    """Return the variables that everything of a component has in its environment."""
     # Not the epoch: a hook that promotes carries another, and what it leaves behind belongs to the component too.
     environment = marking.as_environment(
         marking.read_instance(directory), Mark(component, 0, is_primary=False, run_digest="")

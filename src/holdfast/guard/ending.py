@@ -5,6 +5,8 @@ first: what is stopped neither serves nor forks, and its family can still be rea
 by family, mark and group, and looked for again until two looks in a row find nothing: twice, because a process that is
 just becoming another program shows no environment for a moment.
 
+What the component holds that is no process is taken back by its commands, begun after the first look, and it is over only with them.
+
 What survives SIGKILL (it waits for a disk, or is not ours to kill) is never given up: it may be a primary. It is tried
 again and again, and meanwhile the watchdog is not fed.
 """
@@ -14,6 +16,7 @@ import signal
 from collections.abc import Iterable
 
 from holdfast.guard import processes
+from holdfast.guard.commands import Commands
 from holdfast.guard.facts import Facts
 from holdfast.guard.processes import Identity, Stat
 
@@ -32,6 +35,7 @@ class Ending:
         self.look_at = now  # when the next look is due
         self.killed: set[Identity] = set()
         self.left: set[Identity] = set()  # what the last look found
+        self._commands = Commands(facts.commands, facts.variables)
         self._facts = facts
         self._marks = tuple(b"\0" + os.fsencode(mark) + b"\0" for mark in facts.marks)
         self._family: set[Identity] = set()
@@ -41,7 +45,14 @@ class Ending:
     @property
     def is_over(self) -> bool:
         """Tell whether nothing is left of it."""
-        return self._looks_in_vain >= _LOOKS_IN_VAIN
+        return self._looks_in_vain >= _LOOKS_IN_VAIN and self._commands.is_over
+
+    @property
+    def trouble(self) -> str:
+        """Return what keeps it from being over, for people."""
+        if self.left:
+            return f"pid {', '.join(str(pid) for pid, _ in sorted(self.left))} survives SIGKILL"
+        return self._commands.trouble or "its commands have not ended yet"
 
     def strike(self) -> None:
         """Keep it from serving, in some microseconds."""
@@ -81,8 +92,9 @@ class Ending:
         self.left |= rest
         is_in_vain = not self.left and inside <= stats.keys()
         self._looks_in_vain = self._looks_in_vain + 1 if is_in_vain else 0
+        self._commands.go_on(now)
         self.look_at = now + self._pause
-        if self.left:
+        if self.left or not self._commands.is_over:
             self._pause = min(2 * self._pause, LOOK_AGAIN_MAX)
 
     def _kill(self, identity: Identity) -> None:

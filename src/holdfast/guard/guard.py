@@ -89,9 +89,8 @@ class Guard:
             say(f"ended {each.component}: killed {len(each.killed)} processes, nothing is left")
         elif now - each.began > _STUBBORN_AFTER and each.component not in self._stubborn:
             self._stubborn.add(each.component)
-            left = ", ".join(str(pid) for pid, _ in sorted(each.left))
             unfed = f"; {self._watchdog.path} is not fed" if self._watchdog.is_open else ""
-            say(f"cannot end {each.component}: pid {left} survives SIGKILL{unfed}")
+            say(f"cannot end {each.component}: {each.trouble}{unfed}")
 
     def _feed(self) -> None:
         if not self._armed.components:
