@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.failover_hosts.contenders import Contender, Kind, at_random_phase
+from bench.failover_hosts.holdfast_ import Holdfast
 from bench.failover_hosts.keepalived import Keepalived
 from bench.failover_hosts.pacemaker import Pacemaker
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
@@ -28,10 +29,20 @@ from tests.lab.hosts import PYTHON
 from tests.lab.judging import outage
 
 LOAD = Path(__file__).parents[2] / "tests" / "lab" / "client_load.py"
+
+
+def _holdfast(engine: str, lease: str, *, exclusive: bool) -> Callable[[Path], Contender]:
+    return lambda folder: Holdfast(folder, engine, lease, exclusive=exclusive)
+
+
 CONTENDERS: dict[str, tuple[type[Contender], Callable[[Path], Contender]]] = {
     "keepalived-1s": (Keepalived, lambda folder: Keepalived(folder, advert_s=1)),
     "keepalived-0.1s": (Keepalived, lambda folder: Keepalived(folder, advert_s=0.1)),
     "pacemaker-10s": (Pacemaker, lambda folder: Pacemaker(folder, monitor_s=10)),
+    "holdfast-warm": (Holdfast, _holdfast("etcd", "2s", exclusive=False)),
+    "holdfast-etcd-2s": (Holdfast, _holdfast("etcd", "2s", exclusive=True)),
+    "holdfast-etcd-1s": (Holdfast, _holdfast("etcd", "1s", exclusive=True)),
+    "holdfast-zk-1s": (Holdfast, _holdfast("zookeeper", "1s", exclusive=True)),
     "pacemaker-1s": (Pacemaker, lambda folder: Pacemaker(folder, monitor_s=1)),
 }
 WARM_S = 1.5
