@@ -51,17 +51,22 @@ class EnsembleAddress(Value, frozen=True):
         )
 
 
-def connect(url: str, *, limit: Duration | None = None) -> Coordinator:
+def connect(url: str, *, limit: Duration | None = None, outlives_process: bool = False) -> Coordinator:
     """Return a client of the coordinator at `url`; AddressError says what is wrong with it. Connects when it is used.
 
     `limit` is how long one request to one server may take, where the address does not say (`timeout=`).
+    `outlives_process`: sessions end by their ttl, not already with the process. Those of ensembles always do.
     """
     match = _URL.fullmatch(url)
     scheme = match[1] if match else ""
-    if match is None or scheme not in _DRIVERS:
-        allowed = ", ".join(f"{name}://" for name in _DRIVERS)
+    if match is None or scheme not in {"embedded", *_DRIVERS}:
+        allowed = ", ".join(f"{name}://" for name in ("embedded", *_DRIVERS))
         raise AddressError(f"coordinator = {_shown(url)!r}: must begin with one of {allowed}")
-    return _DRIVERS[scheme](url, limit)
+    return (
+        _embedded(url, outlives_process=outlives_process)
+        if scheme == "embedded"
+        else _DRIVERS[scheme](url, limit)
+    )
 
 
 def parsed(url: str) -> EnsembleAddress:
@@ -121,7 +126,7 @@ def _shown(url: str) -> str:
 # --- the drivers ----------------------------------------------------------------------------------------
 
 
-def _embedded(url: str, _: Duration | None) -> Coordinator:
+def _embedded(url: str, *, outlives_process: bool) -> Coordinator:
     from holdfast.coordination.embedded import EmbeddedCoordinator  # noqa: PLC0415 - only who uses it pays for it
 
     path = unquote(url.removeprefix("embedded://"))
@@ -131,7 +136,7 @@ def _embedded(url: str, _: Duration | None) -> Coordinator:
         )
     if "?" in path:
         raise AddressError(f"coordinator = {url!r}: embedded has no options")
-    return EmbeddedCoordinator(Path(path))
+    return EmbeddedCoordinator(Path(path), outlives_process=outlives_process)
 
 
 def _zookeeper(url: str, limit: Duration | None) -> Coordinator:
@@ -166,7 +171,6 @@ def _etcd(url: str, limit: Duration | None) -> Coordinator:
 
 
 _DRIVERS: Mapping[str, Callable[[str, Duration | None], Coordinator]] = {
-    "embedded": _embedded,
     "zookeeper": _zookeeper,
     "etcd": _etcd,
     "etcds": _etcd,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.coordination import clock
+from holdfast.coordination.embedded_files import OUTLIVING
 from holdfast.coordination.embedded_polling import Polling
 from holdfast.coordination.embedded_store import Page, Standing, Store
 from holdfast.coordination.limits import check_key, check_prefix, check_transaction, check_value
@@ -59,7 +60,9 @@ class EmbeddedCoordinator:
         now: Callable[[], Instant] = clock.now,
         call_limit: Duration = CALL_LIMIT,
         poll_every: Duration = POLL_EVERY,
+        outlives_process: bool = False,
     ) -> None:
+        self._outlives_process = outlives_process
         self.now = now
         self._call_limit = call_limit
         boot = clock.boot_id()
@@ -75,7 +78,7 @@ class EmbeddedCoordinator:
     async def open_session(self, ttl: Duration) -> "EmbeddedSession":
         """Open a session."""
         granted = min(max(ttl, TTL_MIN), TTL_MAX)
-        session = secrets.token_hex(8)
+        session = (OUTLIVING if self._outlives_process else "") + secrets.token_hex(8)
         sent_at = self.now()
         await self.write(lambda: self._open_session(session, granted))
         return EmbeddedSession(self, session, SessionDeadline(granted, MARGIN, sent_at))

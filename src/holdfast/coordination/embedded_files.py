@@ -3,6 +3,8 @@
 The kernel lets go of a `flock` when the process ends, however it ends. So whoever can take the lock of a session's file knows
 that its owner is gone. A process that hangs keeps its lock; for it there is the ttl.
 
+A session that is to outlive its process (its next life takes over what it holds) ends by its ttl alone; its id says so.
+
 The lock belongs to the open file: a child made by `fork` without `exec` would hold it on after the parent died, and
 so closes it at once. Observers lock shared, so that two of them never take each other for the owner.
 """
@@ -25,6 +27,9 @@ def _let_go_after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go_after_fork)
+
+
+OUTLIVING = "ttl-"  # how the id of a session begins that ends by its ttl alone
 
 
 class SessionRow(Value, frozen=True):
@@ -64,7 +69,9 @@ class SessionFiles:
     def is_dead(self, session: SessionRow, now: Instant) -> bool:
         """Return whether the session has expired or its owner is gone."""
         # Instants of another boot mean nothing, and no process outlives its boot.
-        return session.boot != self._boot or now >= session.expires or self._is_free(session.id)
+        if session.boot != self._boot or now >= session.expires:
+            return True
+        return not session.id.startswith(OUTLIVING) and self._is_free(session.id)
 
     def _is_free(self, session: str) -> bool:
         try:

@@ -200,3 +200,23 @@ def test_closing_leaves_no_thread_waiting_and_may_be_done_twice(tmp_path: Path) 
             await coordinator.get("/k")
 
     tell(tmp_path, story)
+
+
+def test_a_session_that_outlives_its_process_ends_by_its_ttl_alone(tmp_path: Path) -> None:
+    async def lives_on() -> None:
+        first = EmbeddedCoordinator(tmp_path / "store", outlives_process=True)
+        second = EmbeddedCoordinator(tmp_path / "store")
+        try:
+            session = await first.open_session(1 * SECOND)
+            await first.put("/k", b"", session=session)
+            await first.close()  # as if the process had died
+            assert "/k" in (await second.list("/")).entries
+            async with asyncio.timeout(30):
+                while "/k" in (await second.list("/")).entries:
+                    assert now() < session.deadline + 30 * SECOND
+                    await asyncio.sleep(0.02)
+            assert now() >= session.deadline
+        finally:
+            await second.close()
+
+    asyncio.run(lives_on())

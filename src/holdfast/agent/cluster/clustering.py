@@ -92,7 +92,7 @@ class Clustering:
         )
         self.turning = cluster = ClusterTurning(state)
         limit = min(max(policy.cluster.lease // 6, ANSWER_MIN), ANSWER_MAX)
-        self._coordinator = connect(policy.cluster.coordinator, limit=limit)
+        self._coordinator = connect(policy.cluster.coordinator, limit=limit, outlives_process=True)
         self.book = book = ClusterBook(self._coordinator, f"/{policy.system}", me, life, secret=secret)
         self.guarding = Guarding(directory)
         self.arming = Arming(self.guarding, joints.facts, joints.facts_to_be, self._state, say)
