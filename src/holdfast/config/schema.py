@@ -32,7 +32,7 @@ def _table(table: Table) -> Schema:
     }
     if required:
         made["required"] = required
-    if table.exactly_one:
+    if table.exactly_one and not table.is_shared_out:
         made["oneOf"] = [{"type": "null"}, *({"required": [name]} for name in table.exactly_one)]
     if table.has_extensions:
         made["patternProperties"] = {"^x-": {}}

@@ -20,7 +20,7 @@ INVALID: Final = _Invalid.INVALID  # stands for a value that was refused; its pr
 Invalid: TypeAlias = _Invalid
 
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_SECRET_KEYS = frozenset({"env", "headers", "options"})  # what stands below them is never shown
+_SECRET_KEYS = frozenset({"env", "headers", "options", "parameters"})  # what stands below them is never shown
 
 
 class Scope(Value, frozen=True):

@@ -8,6 +8,7 @@ from holdfast.config.document import Mapping, Node, Place, Scalar, Sequence
 from holdfast.config.hosts import Hosts, address_of
 from holdfast.config.keys import Reading, key_place, read_table
 from holdfast.config.kinds import NAME_PATTERN, RefusedError, name_kind
+from holdfast.config.ocf import check_mode
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.quantities import Whole
@@ -60,7 +61,9 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
         return ServiceReading(name)
     drafts = _drafts(name, reading, scope, ground)
     mode = _mode(reading, drafts, scope)
-    members = tuple(_member(name, reading, draft, scope, ground) for draft in drafts)
+    members = tuple(
+        _with_mode(_member(name, reading, draft, scope, ground), mode, reading, scope) for draft in drafts
+    )
     _check_traffic_has_ports(reading, drafts, scope)
     _check_fits_hosts(reading, mode, drafts, scope, ground)
     found = ServiceReading(
@@ -210,6 +213,17 @@ def _member(
         return None
     fields = settings.fields("weight", "traffic_weight")
     return MemberPolicy(draft.name, run, tuple(probes.values()), host, draft.port, on=draft.on, **fields)
+
+
+def _with_mode(
+    member: MemberPolicy | None, mode: Mode, reading: Reading, scope: Scope
+) -> MemberPolicy | None:
+    """Return the member with what its mode means for a resource agent: a standby has to run without serving."""
+    if member is None or member.run.managed is None:
+        return member
+    check_mode(member.run.managed, mode, reading.key_places.get("mode", reading.place), scope)
+    managed = replace(member.run.managed, is_promotable=mode is Mode.ACTIVE_STANDBY)
+    return replace(member, run=replace(member.run, managed=managed))
 
 
 def _whereabouts(written: str | None, on: HostName | None, ground: Ground) -> tuple[str, dict[str, str]]:

@@ -11,7 +11,9 @@ from holdfast.config.environment import ENVIRONMENT
 from holdfast.config.hosts import HOSTS, PLACEMENT
 from holdfast.config.keys import Key, Later, Part, Reading, Section, Table
 from holdfast.config.kinds import Choice, Flag, Kind, ListOf, MapOf, Plain, Schema, Signal, Text, name_kind
+from holdfast.config.ocf import MONITOR, PARAMETERS, TIMEOUTS, AgentName, check_parameters
 from holdfast.config.probes import PROBES
+from holdfast.config.problems import show_key
 from holdfast.config.quantities import Number, Size, Span, Whole
 from holdfast.config.scope import INVALID, Invalid, Scope
 from holdfast.model import policy as model
@@ -41,7 +43,7 @@ RUN = Table(
     'How to run a member. The short form is the command alone: `run: [server, --port, "{port}"]`.',
     model.ProcessSpec,
     (
-        Key("command", Command(), "the program and its arguments; there is no shell", is_required=True),
+        Key("command", Command(), "the program and its arguments; there is no shell", default="none"),
         Key("env", ENVIRONMENT, "variables for the program, besides a small clean environment"),
         Key("user", AccountName(is_group=False), "run as this user", default="holdfast's own"),
         Key("group", AccountName(is_group=True), "run with this group", default="the user's own"),
@@ -58,7 +60,12 @@ RUN = Table(
             "output is kept in two files of this size",
             field="log_max_bytes",
         ),
+        Key("ocf", AgentName(), "a resource agent that starts it, in place of a command", default="none"),
+        Key("parameters", PARAMETERS, "ocf: what the agent is told", model=model.OcfAgent),
+        Key("monitor", Part(MONITOR), "ocf: how the agent is asked how it is", model=model.OcfAgent),
+        Key("timeouts", Part(TIMEOUTS), "ocf: how long its actions may take", model=model.OcfAgent),
     ),
+    exactly_one=("command", "ocf"),
     example="write, for example, run: [my-server, --port, '{port}']",
     is_shared_out=True,
 )
@@ -69,14 +76,34 @@ class Run(Section, frozen=True):
 
     def read(self, node: Node, scope: Scope) -> model.ProcessSpec | Invalid:
         """Return how to run it."""
-        spec: model.ProcessSpec | Invalid = super().read(as_section(node), scope)
-        return spec
+        section = as_section(node)
+        spec: model.ProcessSpec | Invalid = super().read(section, scope)
+        if spec is INVALID or spec.managed is None or check_parameters(section, spec.managed, scope):
+            return spec
+        return INVALID
+
+    def check(self, reading: Reading, scope: Scope) -> bool:
+        """Tell whether every key goes with what runs it."""
+        asked = "ocf" if "ocf" in reading.key_places else "command"
+        of_ocf = {key.name for key in RUN.keys if key.model is model.OcfAgent}
+        fits = True
+        for name, place in reading.key_places.items():
+            if name in (*RUN.exactly_one, "log_max") or (name in of_ocf) == (asked == "ocf"):
+                continue
+            other = "command" if asked == "ocf" else "ocf"
+            scope.refuse_at(place, f"{show_key(name)} goes with {other}, not with {asked}", "remove it")
+            fits = False
+        return fits
 
     def build(self, reading: Reading) -> model.ProcessSpec:
         """Return it from a section without faults."""
         fields = reading.fields()
         stop = fields.pop("stop", {})
-        return model.ProcessSpec(**fields, **stop)
+        if "ocf" not in fields:
+            return model.ProcessSpec(**fields, **stop)
+        times = fields.pop("monitor", {}) | fields.pop("timeouts", {})
+        agent = model.OcfAgent(fields.pop("ocf"), fields.pop("parameters", {}), **times)
+        return model.ProcessSpec(command=(), managed=agent, **fields)
 
     @property
     def words(self) -> str:

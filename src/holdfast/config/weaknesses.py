@@ -94,7 +94,8 @@ def _likeness(_: Policy, service: ServicePolicy) -> Iterator[Weakness]:
     for member in service.members:
         run = member.run
         # Members that are bound to two hosts never meet.
-        twin = first.setdefault((run.command, tuple(run.env.items()), run.directory, member.on), member)
+        likeness = (run.command, tuple(run.env.items()), run.directory, repr(run.managed), member.on)
+        twin = first.setdefault(likeness, member)
         if twin is not member and run.directory is not None:
             shared = "command, variables and directory"
         elif twin is not member and member.port is not None:
@@ -107,7 +108,9 @@ def _likeness(_: Policy, service: ServicePolicy) -> Iterator[Weakness]:
 
 
 def _probes(_: Policy, service: ServicePolicy) -> Iterator[Weakness]:
-    bare = [member.name for member in service.members if not member.probes]
+    # A resource agent is asked how its component is, again and again: that is a probe for its liveness.
+    unasked = tuple(member for member in service.members if member.run.managed is None)
+    bare = [member.name for member in unasked if not member.probes]
     if bare:
         text = f"{', '.join(bare)} of {service.name}: no probes, so a hang would not be noticed, only an exit"
         yield Weakness(
@@ -115,7 +118,7 @@ def _probes(_: Policy, service: ServicePolicy) -> Iterator[Weakness]:
         )
     deaf = [
         member.name
-        for member in service.members
+        for member in unasked
         if member.probes and not any(probe.purpose is Purpose.LIVENESS for probe in member.probes)
     ]
     if deaf:

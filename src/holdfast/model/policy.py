@@ -44,11 +44,11 @@ class OcfAgent(Tagged, frozen=True):
     parameters: dict[str, str | SecretFrom] = {}
     is_promotable: bool = False  # it runs as standby until it is promoted; otherwise what runs serves
     monitor_every: Duration = 10 * SECOND
-    monitor_timeout: Duration = 20 * SECOND
-    start_timeout: Duration = MINUTE
-    stop_timeout: Duration = MINUTE
-    promote_timeout: Duration = MINUTE
-    demote_timeout: Duration = MINUTE
+    monitor_timeout: Duration = 30 * SECOND
+    start_timeout: Duration = 2 * MINUTE
+    stop_timeout: Duration = 2 * MINUTE
+    promote_timeout: Duration = 2 * MINUTE
+    demote_timeout: Duration = 2 * MINUTE
 
 
 Managed: TypeAlias = OcfAgent  # kinds of components that are more than a process of ours

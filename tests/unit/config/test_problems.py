@@ -270,7 +270,6 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         2,
         5,
         5,
-        5,
         6,
         6,
         6,

@@ -103,8 +103,8 @@ def test_every_field_of_a_tables_model_is_filled_by_a_key_or_known_to_be_made() 
         "Policy": {"revision", "size"},
     }
     for table in (ROOT, *sections(tuple(key.kind for key in ROOT.keys))):
-        if table.id == "services-run-stop":
-            continue
+        if table.id in ("services-run-stop", "services-run-monitor", "services-run-timeouts"):
+            continue  # each fills some fields of a model that has more
         fields = set(table.model.__struct_fields__) - made.get(table.model.__name__, set())
         assert fields <= {key.field or key.name for key in table.keys}, table.title
 
