@@ -184,7 +184,8 @@ async def promote(instance: Instance, settings: Settings, within: Duration = MIN
     in time; whether it will is open then.
     """
     end = time.monotonic_ns() + within
-    await _refuse_small_parameters(instance)
+    if too_small := await ask_small_parameters(instance):
+        raise Unanswered(Fault.LIMIT, too_small)
     control = await read_control(instance)
     write_settings(instance, settings, control.minimums)
     target = local(instance, ASK_WITHIN)
@@ -204,21 +205,20 @@ async def promote(instance: Instance, settings: Settings, within: Duration = MIN
         await asyncio.sleep(_LOOK_AGAIN / SECOND)
 
 
-async def _refuse_small_parameters(instance: Instance) -> None:
-    """A standby with smaller parameters than its primary has stopped replaying, and ends when it is promoted."""
+async def ask_small_parameters(instance: Instance) -> str:
+    """Return which parameter of a running standby is smaller than its primary's was; empty: none is.
+
+    Such a standby has stopped replaying, and ends when it is promoted.
+    """
     control = await read_control(instance)
     names = "{" + ",".join(control.minimums) + "}"
-    (rows,) = await ask(
-        local(instance, ASK_WITHIN),
-        ("select name, setting from pg_settings where name = any($1::text[])", (names,)),
-        within=ASK_WITHIN,
-    )
+    question = ("select name, setting from pg_settings where name = any($1::text[])", (names,))
+    (rows,) = await ask(local(instance, ASK_WITHIN), question, within=ASK_WITHIN)
     for name, value in rows:
         least = control.minimums[name or ""]
         if int(value or 0) < least:
-            raise Unanswered(
-                Fault.LIMIT, f"{name} is {value} and its primary had {least}: restart it with {least} first"
-            )
+            return f"{name} is {value} and its primary had {least}: restart it with {least} first"
+    return ""
 
 
 async def checkpoint(instance: Instance, within: Duration = 5 * MINUTE) -> None:
