@@ -8,7 +8,7 @@ from holdfast.agent import cluster_status
 from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.model.decisions import Withheld
 from holdfast.model.events import MemberTraffic
-from holdfast.model.ids import ComponentId, Epoch, Incarnation, MemberName, ServiceName
+from holdfast.model.ids import ComponentId, Epoch, MemberName, ServiceName, pid_of
 from holdfast.model.incidents import Incident
 from holdfast.model.policy import MemberPolicy, Mode, ProbePolicy, Purpose, ServicePolicy
 from holdfast.model.routing import Lane
@@ -239,12 +239,6 @@ def _probe(known: ProbeState | None, policy: ProbePolicy, now: Instant) -> Probe
         latency_ms=round(last.latency / MILLISECOND, 3),
         age_s=_ago(last.at, now),
     )
-
-
-def pid_of(incarnation: Incarnation) -> int | None:
-    """Return the process id that `incarnation` names; None if it names none."""
-    pid = incarnation.partition(":")[0]
-    return int(pid) if pid.isdigit() else None
 
 
 def _pause(pause: Pause | None, now: Instant) -> PauseStatus | None:

@@ -52,6 +52,7 @@ VERBS = {
     "tokens": Verb("tokens", "Several hosts", "Give out tokens, and take them back."),
     "secret": Verb("secret", "Several hosts", "Make the key that all hosts of a cluster share."),
     "fence": Verb("fence", "Several hosts", "Try the fence devices of hosts, or turn a host off."),
+    "ocf": Verb("ocf", "Tools", "Show the OCF resource agents of this host."),
     "lock": Verb("lock", "Tools", "Run a command while holding a lock."),
     "schema": Verb("policy_file", "Tools", "Print the JSON Schema of holdfast.yaml."),
     "completion": Verb("completion", "Tools", "Print the completion script of a shell."),

@@ -10,7 +10,7 @@ from holdfast.cli.wall_clock import WallClock
 from holdfast.cli.why_not import WhyNot
 from holdfast.detect.judging import describe_exit as describe_absent
 from holdfast.model import duty
-from holdfast.model.ids import component_id, member_of
+from holdfast.model.ids import component_id, member_of, pid_of
 from holdfast.model.state import (
     ComponentState,
     ProbeState,
@@ -191,7 +191,9 @@ def _process(component: ComponentState, now: Instant) -> str:
                 return "does not run, and did not fail"
             return f"does not run, for {show_duration(now - since)}: {describe_absent(absent)}"
         case ProcessRunning(incarnation=incarnation, since=since, stopped_since=stopped, adopted=adopted):
-            text = f"pid {incarnation.partition(':')[0]}, for {show_duration(now - since)}"
+            pid = pid_of(incarnation)
+            text = f"pid {pid}" if pid is not None else f"looked after by its agent, as {incarnation}"
+            text += f", for {show_duration(now - since)}"
             text += ", adopted: not started by this agent" if adopted else ""
             return text + (
                 f", stopped by a signal for {show_duration(now - stopped)}" if stopped is not None else ""

@@ -12,7 +12,7 @@ from holdfast.cli.wall_clock import WallClock
 from holdfast.failover import routing
 from holdfast.model import duty
 from holdfast.model.cluster import Lease, MemberReport
-from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id, member_of
+from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id, member_of, pid_of
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
@@ -267,7 +267,7 @@ def _component(state: State, component: ComponentState, now: Instant, host: Host
         role=component.role.value if policy.is_exclusive else "",
         status=component.status,
         since_seconds=_seconds(now - component.status_since),
-        pid=int(process.incarnation.partition(":")[0]) if isinstance(process, ProcessRunning) else None,
+        pid=pid_of(process.incarnation) if isinstance(process, ProcessRunning) else None,
         restarts=len(component.restarted_at),
         restarts_max=policy.restart.restarts_max,
         gave_up=component.gave_up_at is not None,

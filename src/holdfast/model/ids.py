@@ -11,7 +11,8 @@ ComponentId: TypeAlias = str  # "service/member"
 DecisionId: TypeAlias = int  # grows by one with each decision of one host
 IncidentId: TypeAlias = str  # "i-1", "i-2", ... of one host
 Epoch: TypeAlias = int  # fencing token of a service; only grows
-Incarnation: TypeAlias = str  # "pid:start-ticks", one life of one process under one boot
+# One life of one process under one boot, "pid:start-ticks"; of what is no process "KIND:NUMBER".
+Incarnation: TypeAlias = str
 
 
 def component_id(service: ServiceName, member: MemberName) -> ComponentId:
@@ -29,3 +30,9 @@ def service_of(component: ComponentId) -> ServiceName:
 def member_of(component: ComponentId) -> MemberName:
     """Return the member that `component` is."""
     return component.partition("/")[2]
+
+
+def pid_of(incarnation: Incarnation) -> int | None:
+    """Return the process id that `incarnation` names; None if it names none."""
+    pid = incarnation.partition(":")[0]
+    return int(pid) if pid.isdigit() else None
