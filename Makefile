@@ -2,6 +2,7 @@
 # tools/bootstrap brings the rest.
 
 SEEDS ?= 200
+WORKERS ?= 3
 ARGS ?=
 
 PY := .venv/bin/python
@@ -19,8 +20,8 @@ demo: ## start a real service, break it on purpose, watch it recover (ARGS="..."
 	@tools/bootstrap demo
 	@.venv/bin/holdfast demo $(ARGS)
 
-test: bootstrap check ## everything that must hold: the checks, then all tests (ARGS="-k name" to choose)
-	@$(PY) -m pytest $(ARGS)
+test: bootstrap check ## everything that must hold: the checks, then all tests (ARGS="-k name" to choose; WORKERS=3: files at once)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: venv ## lint, format, types, floors; changes nothing
 	@.venv/bin/ruff check --quiet .
