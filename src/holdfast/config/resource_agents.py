@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from holdfast.model.time import SECOND, Duration, parse_duration
 
-OCF_ROOT = Path("/usr/lib/ocf")
+_OCF_ROOT = "/usr/lib/ocf"
 _ANSWERS_WITHIN = 10.0  # seconds; it only prints
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -70,15 +70,20 @@ class UnknownAgentError(Exception):
     """Nothing can be told of an agent; the text says why."""
 
 
+def ocf_root() -> Path:
+    """Return where the agents of this host are: in the folder of the standard, unless OCF_ROOT names another."""
+    return Path(os.environ.get("OCF_ROOT") or _OCF_ROOT)
+
+
 def path_of(provider_agent: str) -> Path:
     """Return where the program of an agent such as "heartbeat:IPaddr2" is."""
     provider, _, name = provider_agent.partition(":")
-    return OCF_ROOT / "resource.d" / provider / name
+    return ocf_root() / "resource.d" / provider / name
 
 
 def installed() -> tuple[str, ...]:
     """Return the agents of this host, as PROVIDER:NAME, in the order of the alphabet."""
-    found = (path for path in OCF_ROOT.glob("resource.d/*/*") if not path.name.startswith("."))
+    found = (path for path in ocf_root().glob("resource.d/*/*") if not path.name.startswith("."))
     names = (f"{path.parent.name}:{path.name}" for path in found if _is_program(path))
     return tuple(sorted(names, key=str.casefold))
 
@@ -95,16 +100,16 @@ def metadata_of(provider_agent: str) -> Metadata:
         changed = path.stat().st_mtime_ns
     except OSError as error:
         raise UnknownAgentError(f"{path} cannot be run: {(error.strerror or '').lower()}") from None
-    return _metadata(provider_agent, changed)
+    return _metadata(provider_agent, path, changed)
 
 
 @lru_cache(maxsize=512)
-def _metadata(provider_agent: str, _changed: int) -> Metadata:
+def _metadata(provider_agent: str, path: Path, _changed: int) -> Metadata:
     provider, _, name = provider_agent.partition(":")
     variables = {
         "PATH": _PATH,
         "LC_ALL": "C",
-        "OCF_ROOT": str(OCF_ROOT),
+        "OCF_ROOT": str(ocf_root()),
         "OCF_RA_VERSION_MAJOR": "1",
         "OCF_RA_VERSION_MINOR": "1",
         "OCF_RESOURCE_INSTANCE": "metadata",
@@ -112,7 +117,6 @@ def _metadata(provider_agent: str, _changed: int) -> Metadata:
         "OCF_RESOURCE_TYPE": name,
         "HA_RSCTMP": "/run/resource-agents",  # stands in defaults, as people know it
     }
-    path = path_of(provider_agent)
     try:
         said = subprocess.run(
             [str(path), "meta-data"],

@@ -5,6 +5,7 @@ workers come and go, and their end is their parent's business. That something en
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 
@@ -39,6 +40,9 @@ class Following:
             self._drop(identity)
 
     def _hear(self, identity: Identity) -> None:
+        # Agents ask with `kill -0`, which a zombie still answers: it must be gone before they do.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._pidfds[identity], os.WEXITED | os.WNOHANG)
         self._drop(identity)
         self._on_end()
 

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-from holdfast.model.time import SECOND
+from holdfast.model.time import SECOND, Duration
 from holdfast.ocf.following import Following
 from holdfast.ocf.outcomes import Outcome
 from holdfast.ocf.resource import Resource
 from holdfast.ocf.running import Running
 
 _APART = 0.2  # seconds between two looks at least, however much ends meanwhile
+_AGAIN = 0.5  # seconds from a look out of turn that found nothing to one more
 
 
 async def look_after(
@@ -18,11 +19,14 @@ async def look_after(
     """Ask until this life of the component is over, then say so once. Ends when cancelled, too."""
     life = resource.record.life
     following = Following(resource.wanted_now.set)
+    is_due = at_once
     try:
-        if not at_once:
-            following.follow(await running.processes(resource.component))
-            await _wait(resource)
         while resource.record.life == life:
+            was_woken = False
+            if not is_due:
+                following.follow(await running.processes(resource.component))
+                was_woken = await _woken(resource, resource.agent.monitor_every)
+            is_due = False
             async with resource.turn:
                 if resource.record.life != life or not resource.is_live:
                     return
@@ -32,16 +36,19 @@ async def look_after(
                     resource.is_reported_gone = True
                     on_gone(resource, outcome)
                     return
-            following.follow(await running.processes(resource.component))
-            await _wait(resource)
+            if was_woken:  # what ended may take a moment to show
+                await asyncio.sleep(_AGAIN)
+                is_due = True
     finally:
         following.close()
 
 
-async def _wait(resource: Resource) -> None:
+async def _woken(resource: Resource, every: Duration) -> bool:
+    """Wait for the next look; tell whether it is one out of turn."""
     await asyncio.sleep(_APART)
     try:
-        async with asyncio.timeout(resource.agent.monitor_every / SECOND - _APART):
+        async with asyncio.timeout(every / SECOND - _APART):
             await resource.wanted_now.wait()
     except TimeoutError:
-        return
+        return False
+    return True

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from holdfast.config.resource_agents import OCF_ROOT
+from holdfast.config.resource_agents import ocf_root
 from holdfast.model.policy import OcfAgent, SecretFrom
 from holdfast.model.time import MILLISECOND, Duration
 from holdfast.model.value import Value
@@ -48,7 +48,7 @@ def of_action(
         f"OCF_RESKEY_{parameter}": value for parameter, value in agent.parameters.items()
     }
     variables |= {
-        "OCF_ROOT": str(OCF_ROOT),
+        "OCF_ROOT": str(ocf_root()),
         "OCF_RA_VERSION_MAJOR": "1",
         "OCF_RA_VERSION_MINOR": "1",
         "OCF_EXIT_REASON_PREFIX": REASON,

@@ -17,7 +17,7 @@ _INDENT = "    "
 
 @click.group()
 def ocf() -> None:
-    """Show the OCF resource agents that this host has.
+    """Show the OCF resource agents of this host.
 
     A resource agent is a program that starts, stops and looks after one kind of thing: an address, a file
     system, a server. The file names one with `run: { ocf: AGENT, parameters: {...} }`. On Debian they come with
@@ -51,7 +51,7 @@ def list_(word: str | None, *, as_json: bool) -> None:
         print_json([_summary(name, told) for name, told in wanted])
         return
     if not wanted:
-        root = resource_agents.OCF_ROOT / "resource.d"
+        root = resource_agents.ocf_root() / "resource.d"
         text = f"no resource agents in {root}" if not found else f"no resource agent speaks of {word!r}"
         raise Trouble(text, hint="" if found else "install the package resource-agents")
     rows = [(f"ocf:{name}", _roles(told), _line(told)) for name, told in wanted]
