@@ -303,7 +303,7 @@ class Agent:
         self._keep(self._reload_once(), "reload")
 
     async def _reload_once(self) -> None:
-        if self._clustering is not None and (number := self._clustering.sharing.memory.policy_number):
+        if self._clustering is not None and (number := self._clustering.sharing.number):
             text = f"SIGHUP changes nothing: policy {number} is shared by all hosts; `holdfast apply` changes it"
             self._say(Line(Level.WARN, "agent", "reload", text))
             return

@@ -18,7 +18,7 @@ from holdfast.agent.cluster.arming import Arming
 from holdfast.agent.cluster.beating import HeartBeating
 from holdfast.agent.cluster.campaigning import Campaigning
 from holdfast.agent.cluster.localizing import Localizing
-from holdfast.agent.cluster.memory import recall
+from holdfast.agent.cluster.memory import Remembering, recall
 from holdfast.agent.cluster.ordering import Fence, Ordering
 from holdfast.agent.cluster.reporting import Reporting
 from holdfast.agent.cluster.seeing import Seeing
@@ -41,6 +41,7 @@ from holdfast.model.events import ElsewhereSeen, Entitled
 from holdfast.model.ids import ComponentId, HostName, ServiceName
 from holdfast.model.policy import Policy
 from holdfast.model.time import MILLISECOND, SECOND, Duration
+from holdfast.model.value import replace
 from holdfast.ports.components import Result
 
 _LEVELS = {"info": Level.INFO, "warn": Level.WARN, "error": Level.ERROR}
@@ -89,6 +90,7 @@ class Clustering:
             clock.now(),
             report=first_report(life, __version__),
             assigned_under=memory.assigned_under,
+            placed=memory.placed,
         )
         self.turning = cluster = ClusterTurning(state)
         limit = min(max(policy.cluster.lease // 6, ANSWER_MIN), ANSWER_MAX)
@@ -107,8 +109,9 @@ class Clustering:
         )
         self.beating = HeartBeating(cluster, secret, say)
         self.localizing = Localizing(directory, self._state, joints.put_in_force, say)
+        self.remembering = Remembering(directory, memory, say)
         self.sharing = Sharing(
-            book.policy, directory, place.folder, memory, self._state, joints.take_over, say
+            book.policy, directory, place.folder, self.remembering, self._state, joints.take_over, say
         )
         self._ordering = Ordering(book, self.keeping, self.campaigning, joints.fence, cluster.put, say)
         self._reporting = Reporting(book, self.keeping, self._state, say)
@@ -142,6 +145,7 @@ class Clustering:
             ("guard", self.arming.run()),
             ("placement", self.localizing.run()),
             ("shared policy", self.sharing.run()),
+            ("memory", self.remembering.run()),
             ("report", self._reporting.run()),
         )
 
@@ -176,7 +180,8 @@ class Clustering:
             self._say(Line(Level.WARN, "agent", "leaving", text))
 
     async def close(self) -> None:
-        """Let go of the network."""
+        """Let go of the network, and write down what is not yet."""
+        self.remembering.close()
         await self.beating.close()
         await self._coordinator.close()
         await self.guarding.close()
@@ -232,8 +237,9 @@ class Clustering:
             self._local.put(ElsewhereSeen(members))
         if state.policy is not turned.before.policy or state.view is not turned.before.view:
             self.localizing.look()
-        if state.assigned_under != turned.before.assigned_under:
-            self.sharing.saw_assignments(state)
+        if state.view is not turned.before.view:
+            memory = self.remembering.memory
+            self.remembering.note(replace(memory, assigned_under=state.assigned_under, placed=state.placed))
 
     def _on_view(self, view: ClusterView) -> None:
         self.turning.put(ViewSeen(view))

@@ -51,7 +51,7 @@ class Commanding:
     @property
     def policy_number(self) -> int:
         """Return the number of the shared file that is in force here; 0: this host's own is."""
-        return self._clustering.sharing.memory.policy_number
+        return self._clustering.sharing.number
 
     def policy(self) -> Policy:
         """Return the whole file in force on this host."""

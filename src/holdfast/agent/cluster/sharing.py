@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.agent import clock
-from holdfast.agent.cluster.memory import Memory, remember
+from holdfast.agent.cluster.memory import Remembering
 from holdfast.agent.log import Level, Line
 from holdfast.components.records import put_in_place
 from holdfast.config import ConfigError
@@ -26,6 +26,7 @@ from holdfast.ports.coordination import Entry
 
 FILE = "shared-policy.json"
 _LOOK_EVERY_S = 0.5  # while it is another host's turn
+_AGAIN_S = 2.0  # what did not work is tried again: a disk may be full only for a while
 
 
 class Kept(Value, frozen=True):
@@ -59,7 +60,7 @@ class Sharing:
         shared: SharedPolicy,
         directory: Path,
         folder: Path,
-        memory: Memory,
+        remembering: Remembering,
         state: Callable[[], ClusterState],
         take_over: Callable[[Policy, str], Awaitable[str]],
         say: Callable[[Line], None],
@@ -67,7 +68,7 @@ class Sharing:
         self._shared = shared
         self._directory = directory
         self._folder = folder
-        self.memory = memory
+        self._remembering = remembering
         self._state = state
         self._take_over = take_over
         self._say = say
@@ -82,10 +83,10 @@ class Sharing:
         self._entry = entry
         self._woken.set()
 
-    def saw_assignments(self, state: ClusterState) -> None:
-        """Keep on disk under which leader's epochs was obeyed."""
-        if state.assigned_under != self.memory.assigned_under:
-            self._remember(replace(self.memory, assigned_under=state.assigned_under))
+    @property
+    def number(self) -> int:
+        """Return the number of the shared file that is in force here; 0: none is."""
+        return self._remembering.memory.policy_number
 
     async def run(self) -> None:
         """Take new files over until cancelled."""
@@ -94,10 +95,10 @@ class Sharing:
             self._woken.clear()
             entry = self._entry
             assert entry is not None
-            found = self._shared.understood(entry, at_least=self.memory.policy_number)
+            found = self._shared.understood(entry, at_least=self.number)
             if isinstance(found, Forged):
                 self._wait(f"it is not obeyed: {found.why}")
-            elif found.number > self.memory.policy_number:
+            elif found.number > self.number:
                 await self._roll_out(found)
 
     async def _roll_out(self, found: PolicyRevision) -> None:
@@ -108,15 +109,19 @@ class Sharing:
             self._wait(f"policy {found.number} cannot be used on this host: {unusable}")
             return
         if why := self._why_wait(found, policy):
-            self._wait(f"policy {found.number} by {found.by} waits: {why}")
-            await asyncio.sleep(_LOOK_EVERY_S)
-            self._woken.set()
+            await self._wait_and_look(f"policy {found.number} by {found.by} waits: {why}", _LOOK_EVERY_S)
             return
         if error := await self._take_over(policy, f"holdfast apply, by {found.by}"):
-            self._wait(f"policy {found.number} was not taken over: {error}")
+            await self._wait_and_look(f"policy {found.number} was not taken over: {error}", _AGAIN_S)
             return
-        put_in_place(self._directory / FILE, msgspec.json.encode(kept_))
-        self._remember(replace(self.memory, policy_number=found.number))
+        try:
+            await asyncio.to_thread(put_in_place, self._directory / FILE, msgspec.json.encode(kept_))
+        except OSError as error:
+            await self._wait_and_look(
+                f"policy {found.number} runs, but is not kept for the next start: {error}", _AGAIN_S
+            )
+            return
+        self._remembering.note(replace(self._remembering.memory, policy_number=found.number))
         self._wait("")
         text = f"policy {found.number}, revision {found.revision}, by {found.by}"
         self._say(Line(Level.INFO, "agent", "reloaded", text))
@@ -138,15 +143,13 @@ class Sharing:
             return ""
         return f"{', '.join(names)} run it, and are watched for {show_duration(watched_for)}"
 
+    async def _wait_and_look(self, why: str, seconds: float) -> None:
+        self._wait(why)
+        await asyncio.sleep(seconds)
+        self._woken.set()
+
     def _wait(self, why: str) -> None:
         self.waiting = why
         if why and why != self._told:
             self._say(Line(Level.WARN, "agent", "reload", why))
         self._told = why
-
-    def _remember(self, memory: Memory) -> None:
-        self.memory = memory
-        try:
-            remember(self._directory, memory)
-        except OSError as error:
-            self._say(Line(Level.ERROR, "agent", "fault", f"cannot be remembered over a restart: {error}"))

@@ -34,7 +34,7 @@ def cluster_status(clustering: Clustering, now: Instant) -> ClusterStatus:
             if service.is_exclusive
         ),
         elsewhere=tuple(_elsewhere(state, clustering.elsewhere)),
-        policy_number=clustering.sharing.memory.policy_number,
+        policy_number=clustering.sharing.number,
         policy_waiting=clustering.sharing.waiting,
         withheld=state.withheld,
         refused_beats=clustering.beating.refused,

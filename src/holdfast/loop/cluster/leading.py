@@ -87,11 +87,9 @@ def _bound(service: ServicePolicy) -> dict[MemberName, HostName]:
 
 
 def _places(state: ClusterState) -> dict[ServiceName, dict[MemberName, HostName]]:
-    assert state.view is not None
     found: dict[ServiceName, dict[MemberName, HostName]] = {}
     for name, service in state.policy.services.items():
-        assignment = state.view.assignments.get(name)
-        placed = assignment.placed if assignment is not None else {}
+        placed = state.placed.get(name, {})
         movable = {m.name for m in service.members if m.on is None}
         kept = {
             member: host

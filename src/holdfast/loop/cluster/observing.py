@@ -82,10 +82,11 @@ def _session_ended(state: ClusterState, why: str, now: Instant) -> ClusterState:
 
 def _viewed(state: ClusterState, view: ClusterView, now: Instant) -> ClusterState:
     before = state
-    assigned = dict(state.assigned_under)
+    assigned, placed = dict(state.assigned_under), dict(state.placed)
     for name, assignment in view.assignments.items():
         assigned[name] = max(assigned.get(name, 0), assignment.leader_epoch)
-    state = replace(state, view=view, assigned_under=assigned)
+        placed[name] = assignment.placed
+    state = replace(state, view=view, assigned_under=assigned, placed=placed)
     state = _cleared_doubts(state, now)
     return leasing.compared(state, before, now)
 

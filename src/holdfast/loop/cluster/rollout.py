@@ -28,7 +28,10 @@ def watched_for(policy: Policy) -> Duration:
 
 def forerunners(state: ClusterState) -> tuple[HostName, ...]:
     """Return the hosts with a session that take a new file over before this one."""
-    earlier = list(state.policy.hosts)[: list(state.policy.hosts).index(state.me)]
+    hosts = list(state.policy.hosts)
+    earlier = (
+        hosts[: hosts.index(state.me)] if state.me in hosts else hosts
+    )  # one that was taken out comes last
     return tuple(name for name in earlier if state.view is not None and name in state.view.hosts)
 
 

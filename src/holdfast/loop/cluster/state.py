@@ -102,6 +102,9 @@ class ClusterState(Value, frozen=True):
     assigned_under: dict[
         ServiceName, Epoch
     ] = {}  # the highest leader's epoch seen on each assignment; kept on disk
+    placed: dict[
+        ServiceName, dict[MemberName, HostName]
+    ] = {}  # where the leader last placed the members that the file binds to no host; kept on disk
     view: ClusterView | None = None  # None: never seen
     report: HostReport = HostReport("")
     known: dict[ServiceName, Entitlement] | None = None  # what our own loop knows of leases

@@ -1,4 +1,8 @@
-"""Where members run: bound by the file, or placed by the leader."""
+"""Where members run: bound by the file, or placed by the leader.
+
+What the leader said last goes on counting while nothing is known of the coordinator, by the next life of the agent too, and when
+the coordinator comes back empty: what runs beside others is not stopped because nobody can be asked about it.
+"""
 
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.ids import HostName, MemberName, ServiceName
@@ -6,10 +10,8 @@ from holdfast.model.policy import ServicePolicy
 
 
 def placed(state: ClusterState) -> dict[ServiceName, dict[MemberName, HostName]]:
-    """Return where the leader placed the members that the file binds to no host."""
-    if state.view is None:
-        return {}
-    return {name: assignment.placed for name, assignment in state.view.assignments.items()}
+    """Return where the leader last placed the members that the file binds to no host."""
+    return state.placed
 
 
 def host_of(state: ClusterState, service: ServicePolicy, member: MemberName) -> HostName | None:
@@ -19,8 +21,7 @@ def host_of(state: ClusterState, service: ServicePolicy, member: MemberName) -> 
         return None
     if policy.on is not None:
         return policy.on
-    assignment = state.view.assignments.get(service.name) if state.view is not None else None
-    return assignment.placed.get(member) if assignment is not None else None
+    return state.placed.get(service.name, {}).get(member)
 
 
 def eligible_hosts(state: ClusterState, service: ServicePolicy) -> tuple[HostName, ...]:
