@@ -21,7 +21,7 @@ demo: ## start a real service, break it on purpose, watch it recover (ARGS="..."
 	@.venv/bin/holdfast demo $(ARGS)
 
 test: bootstrap check ## everything that must hold: the checks, then all tests (ARGS="-k name" to choose; WORKERS=3: files at once)
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(ARGS)
 
 check: venv ## lint, format, types, floors; changes nothing
 	@.venv/bin/ruff check --quiet .
