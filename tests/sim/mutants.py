@@ -29,7 +29,7 @@ from holdfast.model.value import replace
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 from holdfast.recover import recovering, starting, stopping
 
-Patch = tuple[object, str, Callable[..., Any]]
+Patch = tuple[object, str, Any]
 
 
 class Mutant(NamedTuple):

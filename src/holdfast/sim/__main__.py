@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 
+from holdfast.sim.cluster import accounting
+from holdfast.sim.cluster.running import ClusterRun
+from holdfast.sim.cluster.running import run_seed as run_cluster
+from holdfast.sim.cluster.telling import ClusterTimeline, say_cluster_fault
 from holdfast.sim.faults import FaultKind
 from holdfast.sim.running import Run, run_seed
 from holdfast.sim.telling import Timeline, say_fault, stamp
@@ -27,7 +31,10 @@ def main() -> int:
     parser.add_argument(
         "--trace", action="store_true", help="with --seed: everything that happens, line by line"
     )
+    parser.add_argument("--cluster", action="store_true", help="schedules of several hosts")
     asked = parser.parse_args()
+    if asked.cluster:
+        return _clusters(asked)
     if asked.seed is not None:
         return _replay(asked.seed, is_full=asked.trace)
     began, burnt = time.monotonic(), time.process_time()  # noqa: TID251 - a measurement, not part of the simulation
@@ -42,6 +49,37 @@ def main() -> int:
     print(f"\n{len(failed)} failed: {', '.join(f'{run.seed} ({run.broke})' for run in failed[:20])}\n")
     _replay(failed[0].seed, is_full=True)
     return 1
+
+
+def _clusters(asked: argparse.Namespace) -> int:
+    if asked.seed is not None:
+        return _replay_cluster(asked.seed, is_full=asked.trace)
+    began = time.monotonic()  # noqa: TID251 - a measurement, not part of the simulation
+    runs: list[ClusterRun] = []
+    for run in accounting.play(asked.first, asked.seeds, asked.jobs):
+        runs.append(run)
+        if run.broke:
+            print(f"{run.seed} ({run.system}) {run.broke}: {run.text}", flush=True)
+    took = time.monotonic() - began  # noqa: TID251 - the same
+    count, turns = len(runs), sum(run.turns for run in runs)
+    rate = count / took / max(1, asked.jobs)
+    print(f"{count} schedules in {took:.1f} s: {rate:.0f} schedules/s/core, {turns / count:.0f} turns each")
+    print(*accounting.summed_up(runs), sep="\n")
+    failed = [run for run in runs if run.broke]
+    if not failed:
+        return 0
+    print(f"\n{len(failed)} failed: {', '.join(f'{run.seed} ({run.broke})' for run in failed[:20])}\n")
+    return _replay_cluster(failed[0].seed, is_full=True)
+
+
+def _replay_cluster(seed: int, *, is_full: bool) -> int:
+    run = run_cluster(seed, lambda since: ClusterTimeline(print, since, is_full=is_full))
+    print(f"\nseed {seed}: {run.system}, {run.turns} turns, {len(run.faults)} faults:")
+    for fault in run.faults:
+        print(f"  {stamp(fault.at)} {say_cluster_fault(fault)}")
+    print(f"{run.broke}: {run.text}" if run.broke else "every rule was kept, and all was well in the end")
+    print(f"replay: python -m holdfast.sim --cluster --seed {seed} --trace")
+    return 1 if run.broke else 0
 
 
 def _play(first: int, seeds: int, jobs: int) -> Iterator[Run]:

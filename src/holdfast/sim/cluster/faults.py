@@ -49,6 +49,9 @@ LOCAL_KINDS = (
 )
 
 
+PRIMARY: HostName = "*"  # whichever host serves when the fault is put in
+
+
 class ClusterFault(Value, frozen=True):
     """One fault."""
 

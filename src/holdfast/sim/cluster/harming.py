@@ -10,7 +10,7 @@ from holdfast.model.ids import HostName, ServiceName
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.model.value import replace
 from holdfast.sim.cluster.clocks import Gate
-from holdfast.sim.cluster.faults import ClusterFault, Trouble
+from holdfast.sim.cluster.faults import PRIMARY, ClusterFault, Trouble
 from holdfast.sim.cluster.host import Host, Surroundings
 from holdfast.sim.cluster.network import STORE, Link
 from holdfast.sim.faults import Fault, FaultKind
@@ -32,9 +32,22 @@ class HarmingCluster:
 
     def harm(self, fault: ClusterFault) -> None:
         """Do what the fault says."""
+        if fault.host == PRIMARY:
+            fault = self._aimed(fault)
         note = self._do(fault)
         if self._around.tell is not None:
             self._around.tell(fault.host, "fault", (fault, note))
+
+    def _aimed(self, fault: ClusterFault) -> ClusterFault:
+        """Return the fault with whoever serves now as its target."""
+        serving = self._around.judging.anybody()
+        host = serving.host if serving is not None else next(iter(self._hosts))
+        target = fault.target
+        if serving is not None and fault.kind in (Trouble.DRAIN, Trouble.LOCAL):
+            target = serving.component
+        elif target == host:
+            target = next(name for name in self._hosts if name != host)
+        return replace(fault, host=host, target=target)
 
     def _do(self, fault: ClusterFault) -> str:  # noqa: C901, PLR0912 - a flat table
         host, lasts, note = self._hosts[fault.host], fault.lasts, ""

@@ -71,6 +71,7 @@ class Judging:
     stale_max: Duration = 0
     takes: int = 0
     handovers: int = 0
+    interruptions: int = 0  # how often a member ended to serve
     stage: Stage | None = None
     _serving: dict[ServiceName, dict[_Key, Serving]] = field(default_factory=dict)
     _ended: dict[ServiceName, tuple[HostName, Instant]] = field(default_factory=dict)
@@ -131,6 +132,7 @@ class Judging:
         for service, members in self._serving.items():
             for key, serving in members.items():
                 if key not in found.get(service, {}):
+                    self.interruptions += 1
                     self._ended[service] = (serving.host, now)
                     if self.tell is not None:
                         self.tell(f"{serving.component} on {serving.host} serves no more")
@@ -150,6 +152,10 @@ class Judging:
     def primary_of(self, service: ServiceName) -> Serving | None:
         """Return who serves."""
         return next(iter(self._serving.get(service, {}).values()), None)
+
+    def anybody(self) -> Serving | None:
+        """Return one that serves alone, of whichever service."""
+        return next((serving for members in self._serving.values() for serving in members.values()), None)
 
     # --- epochs, leases, promises ---------------------------------------------------------------------
 

@@ -21,8 +21,10 @@ class ClusterRun(Value, frozen=True):
     system: str
     faults: tuple[ClusterFault, ...]
     turns: int
-    gap_min: Duration | None  # the smallest time between the primaries of two hosts
+    gap_min: Duration | None  # the smallest time between primaries of two hosts, when a lease ran out
+    planned_gap_min: Duration | None  # when it was given up
     handovers: int
+    interruptions: int  # how often a member of an exclusive service ended to serve
     stale_max: Duration
     broke: str = ""  # the rule; empty: none
     text: str = ""
@@ -58,7 +60,9 @@ def play(
         schedule.faults,
         simulation.turns,
         judging.gap_min,
+        judging.planned_gap_min,
         judging.handovers,
+        judging.interruptions,
         judging.stale_max,
         broke,
         text,

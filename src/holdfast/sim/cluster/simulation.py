@@ -37,7 +37,6 @@ class ClusterSchedule(Value, frozen=True):
     files: Files
     faults: tuple[ClusterFault, ...]
     faults_end: Duration
-    is_quiet: bool = False  # nothing in it may interrupt a service once it is up
 
 
 class ClusterSimulation:
