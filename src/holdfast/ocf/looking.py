@@ -24,7 +24,8 @@ async def look_after(
         while resource.record.life == life:
             was_woken = False
             if not is_due:
-                following.follow(await running.processes(resource.component))
+                async with resource.turn:  # so that no action is taken for a daemon
+                    following.follow(await running.processes(resource.component))
                 was_woken = await _woken(resource, resource.agent.monitor_every)
             is_due = False
             async with resource.turn:
