@@ -115,6 +115,13 @@ def _take(
 ) -> tuple[Order | None, str, Instant | None]:
     assert state.view is not None
     wanted = state.view.assignments.get(policy.name)
+    if wanted is not None and wanted.leader_epoch < state.leader_epoch_of(policy.name):
+        obeyed = state.leader_epoch_of(policy.name)
+        return (
+            None,
+            f"it was assigned by a leader of epoch {wanted.leader_epoch}, after one of {obeyed}",
+            None,
+        )
     if wanted is None or not _is_for_us(state, policy, wanted) or state.is_leaving:
         return None, "", None
     assert wanted.holder is not None
@@ -131,7 +138,8 @@ def _take(
     if policy.needs_fencing and (last := unproven(state, policy.name)) is not None and last.host != state.me:
         return None, f"{last.host} held it and may serve still: that has to be proven first", None
     epoch = state.view.lease_epochs.get(policy.name, 0)
-    return TakeLease(policy.name, wanted.holder, epoch, wanted.why), "", None
+    above = state.leases_seen.get(policy.name, 0)
+    return TakeLease(policy.name, wanted.holder, epoch, wanted.why, above=above), "", None
 
 
 def _is_for_us(state: ClusterState, policy: ServicePolicy, wanted: Assignment) -> bool:
@@ -162,12 +170,12 @@ def _waits_for_last(state: ClusterState, service: ServiceName, now: Instant) -> 
     if peer is None or not peer.life:
         until = state.started_at + state.policy.cluster.lease
         return (f"{host} held it last, and could not be heard yet", until) if now < until else None
-    if peer.life != last.lease.life or state.reach.get(host) is not Reach.HEARD:
+    if peer.life != last.lease.life or state.reach.get(host) not in (Reach.HEARD, Reach.SUSPECT):
         return None
     report = peer.report.members.get(component_id(service, last.lease.member)) if peer.report else None
     if peer.report is not None and (report is None or report.is_clear):
         return None
-    return f"{host} lost it without giving it up, is heard, and serves: it may take it again", until
+    return f"{host} lost it without giving it up, was just heard, and serves: it may take it again", until
 
 
 def unproven(state: ClusterState, service: ServiceName) -> Lease | None:
@@ -264,7 +272,10 @@ def compared(state: ClusterState, before: ClusterState, now: Instant) -> Cluster
     for name, held in state.held.items():
         lease, last = state.view.leases.get(name), state.view.lease_epochs.get(name, 0)
         if last < held.epoch:
-            continue  # the view is older than our taking it
+            if before.view is not None and before.view.lease_epochs.get(name, 0) >= held.epoch:
+                text = f"the coordinator has gone back from epoch {held.epoch} to {last}: who holds it is not known"
+                state = state.with_held(name, None).noting(now, "error", name, "lost", text)
+            continue  # otherwise the view is older than our taking it
         if last > held.epoch or (lease is not None and lease.host != state.me):
             by = f"{lease.host}, epoch {lease.epoch}" if lease is not None else f"somebody, epoch {last}"
             state = state.with_held(name, None)
