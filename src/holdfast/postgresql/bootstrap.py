@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from holdfast.model.time import HOUR, MINUTE, Duration
 from holdfast.model.value import Value
-from holdfast.postgresql import files, recovering
+from holdfast.postgresql import files, single_user
 from holdfast.postgresql.asking import prepare_writing
-from holdfast.postgresql.control import Control, read_control
+from holdfast.postgresql.control import Control, State, read_control
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import run
-from holdfast.postgresql.recovery import recover_to_target
+from holdfast.postgresql.recovery_target import recover_to_target
 from holdfast.postgresql.running import Spawner
 from holdfast.postgresql.settings import Settings, include, write_settings
 
@@ -95,8 +95,10 @@ async def adopt(instance: Instance, settings: Settings, passwords: Passwords) ->
     if look(instance).postmaster is not None:
         raise NotDone("it runs: stop it in good order first")
     control = await read_control(instance)
-    if not control.state.is_clean:
-        raise NotDone(f"it was not shut down cleanly: its state is {control.state!r}")
+    if control.state is not State.SHUT_DOWN:  # a standby would be made a primary by what follows
+        raise NotDone(
+            f"only a primary that was shut down cleanly can be adopted; its state is {control.state!r}"
+        )
     return await _make_ours(instance, settings, passwords, is_marked=False)
 
 
@@ -105,7 +107,7 @@ async def _make_ours(
 ) -> Control:
     write_passwords(instance, passwords)
     include(instance)
-    done = await recovering.recover_alone(instance, _statements(instance, passwords))
+    done = await single_user.recover_alone(instance, _statements(instance, passwords))
     if not done.is_good:
         raise NotDone(f"roles: {done.last_words}")
     write_settings(instance, settings)

@@ -40,6 +40,7 @@ class Manner(Value, frozen=True):
     """
 
     methods: tuple[tuple[str, ...], ...] = ()
+    options: tuple[str, ...] = ()  # more for pg_basebackup, such as --max-rate=50M
     has_slot: bool = True  # the source keeps what the copy will need, in the member's own slot
     keep_old: bool = False  # the data that was replaced stays beside it
     within: Duration = 24 * HOUR
@@ -94,7 +95,7 @@ async def _copy(
     command = method or (
         instance.program("pg_basebackup"),
         *("-D", copy.data, "-h", source.host, "-p", str(source.port), "-U", instance.replicator),
-        *("--no-password", "--wal-method=stream", "--checkpoint=fast", "--progress", *slot),
+        *("--no-password", "--wal-method=stream", "--checkpoint=fast", "--progress", *slot, *manner.options),
     )
 
     def on_line(line: str) -> None:

@@ -21,8 +21,8 @@ from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.position import History, Lsn, parse_lsn, show_lsn
 from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import run
-from holdfast.postgresql.recovering import recover_alone
 from holdfast.postgresql.settings import Upstream, configuration_files
+from holdfast.postgresql.single_user import recover_alone
 
 _ASK_WITHIN = 5 * SECOND
 _WAS_PRIMARY = {State.IN_PRODUCTION, State.SHUTTING_DOWN, State.IN_CRASH_RECOVERY, State.SHUT_DOWN}

@@ -113,8 +113,9 @@ async def until_open(instance: Instance, pid: int, within: Duration) -> Standing
     """Await that server `pid` answers; NotStarted when it ended, Unanswered when it still does not answer."""
     end = time.monotonic_ns() + within
     while True:
-        seen = postmaster.look(instance)
-        if seen.phase is Phase.READY:
+        file = postmaster.read_pid_file(instance)
+        phase = Phase.NONE if file is None or file.pid != pid else file.phase
+        if phase is Phase.READY:
             # It says that it is, and may not be: the answer is what counts.
             with contextlib.suppress(Unanswered):
                 return await ask_standing(instance, max(50 * MILLISECOND, end - time.monotonic_ns()))
@@ -123,7 +124,7 @@ async def until_open(instance: Instance, pid: int, within: Duration) -> Standing
                 f"the server ended while it was starting: {last_words(instance) or 'see its log'}"
             )
         if time.monotonic_ns() >= end:
-            raise Unanswered(Fault.NOT_READY, progress(instance) or f"it is {seen.phase or 'starting'}")
+            raise Unanswered(Fault.NOT_READY, progress(instance) or f"it is {phase or 'starting'}")
         await asyncio.sleep(_LOOK_AGAIN / SECOND)
 
 

@@ -52,6 +52,7 @@ PARAMETERS: dict[str, str] = {
     "wal_keep_size": "32MB",
 }
 INITDB = ("--data-checksums", "--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize=1")
+QUICK = Manner(options=("--no-sync",))
 GENEROUS = 30 * SECOND
 
 
@@ -74,9 +75,21 @@ def free_port() -> int:
         return port
 
 
+@cache
+def place() -> str:
+    """Return where folders are made: in memory where there is room, as data directories are many small files."""
+    memory = Path("/dev/shm")
+    try:
+        room = os.statvfs(memory)
+    except FileNotFoundError:
+        return "/tmp"
+    is_roomy = room.f_bavail * room.f_frsize > 2**31 and os.access(memory, os.W_OK)
+    return str(memory) if is_roomy else "/tmp"
+
+
 def make_folder(prefix: str) -> Path:
     """Return a new folder with a short path, as sockets need, for who runs the servers."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place()))
     if (name := owner()) is not None:
         account = pwd.getpwnam(name)
         os.chown(folder, account.pw_uid, account.pw_gid)
@@ -143,9 +156,9 @@ class Stage:
 
     async def standby(self, name: str, upstream: Instance, **changes: Any) -> Instance:
         """Return a standby that streams from `upstream`."""
-        made = self.bootstrapped(name)
-        shutil.rmtree(made.data)  # its passwords stay beside it
-        await clone(made, where(upstream), await self.system(upstream), Manner())
+        made = self.instance(name)
+        self.copy(f"{template() / 'data'}.holdfast", f"{made.data}.holdfast")  # its passwords
+        await clone(made, where(upstream), await self.system(upstream), QUICK)
         await running.start(made, settings(upstream, **changes), spawn, GENEROUS)
         await until_streaming(made, upstream)
         return made
@@ -189,7 +202,7 @@ async def until(condition: Callable[[], Awaitable[bool]], within: float = 30.0) 
             if await condition():
                 return
         assert time.monotonic() < end, "it did not come to that in time"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
 
 
 async def until_streaming(standby: Instance, upstream: Instance) -> None:

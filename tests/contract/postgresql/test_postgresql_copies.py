@@ -102,6 +102,44 @@ def test_an_existing_cluster_is_adopted_with_one_line_in_its_own_file() -> None:
     play(story)
 
 
+def test_a_configuration_outside_of_the_data_is_adopted_where_it_is() -> None:
+    async def story(stage: Stage) -> None:
+        # As Debian has it.
+        found = stage.bootstrapped("a")
+        etc = stage.folder / "etc"
+        etc.mkdir()
+        files.give_to_owner(found, etc)
+        a = replace(found, config=str(etc / "postgresql.conf"))
+        for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
+            (found.folder / name).rename(etc / name)
+        with (etc / "postgresql.conf").open("a") as conf:
+            conf.write(f"data_directory = '{a.data}'\nhba_file = '{etc}/pg_hba.conf'\nwork_mem = '5MB'\n")
+        with (etc / "pg_hba.conf").open("a") as hba:
+            hba.write("host all all 127.0.0.2/32 trust\n")
+        await adopt(a, settings(), PASSWORDS)
+        await running.start(a, settings(), spawn, GENEROUS)
+        assert await query(a, "show work_mem") == [("5MB",)]
+        assert await query(a, "show listen_addresses") == [("127.0.0.1",)]
+        assert await query(a, "select count(*) from pg_hba_file_rules where address = '127.0.0.2'") == [
+            ("1",)
+        ]
+
+    play(story)
+
+
+def test_a_standby_is_not_adopted_as_if_it_were_a_primary() -> None:
+    async def story(stage: Stage) -> None:
+        a = await stage.primary("a")
+        b = await stage.standby("b", a)
+        with pytest.raises(NotDone, match="it runs"):
+            await adopt(b, settings(), PASSWORDS)
+        await running.stop(b, GENEROUS)
+        with pytest.raises(NotDone, match="only a primary"):
+            await adopt(b, settings(), PASSWORDS)
+
+    play(story)
+
+
 # --- cloning --------------------------------------------------------------------------------------------
 
 
