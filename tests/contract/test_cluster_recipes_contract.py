@@ -577,3 +577,22 @@ async def test_an_older_policy_that_is_put_back_is_noticed_by_its_number(stage: 
     assert isinstance(await policy.current(at_least=2), Forged)
     await client.delete(policy.key)
     assert isinstance(await policy.current(at_least=2), Forged)
+
+
+# --- a coordinator that forgot --------------------------------------------------------------------------------
+
+
+@staged
+async def test_what_an_empty_coordinator_gives_is_above_what_was_seen_before_it_forgot(stage: Stage) -> None:
+    client = await stage.client()
+    book = book_of(stage, client)
+    async with kept(client, stage) as session:
+        taken = await book.leases.take("db", "a", session, after_epoch=0, above=7)
+        assert taken == Taken(lease(8))
+        assert await book.leases.give("db", 8) == Done()
+        assert await book.leases.take("db", "a", session, after_epoch=8, above=7) == Taken(lease(9))
+        hold = await book.election(now=now, chance=random.Random(0)).campaign(session, by="h1", above=4)
+        assert hold.token == 5
+        applied = await book.policy.apply("system: shop", "9a2b", "anna", 0, above=2)
+        assert isinstance(applied, Applied)
+        assert applied.policy.number == 3

@@ -2,10 +2,11 @@
 
 from holdfast.config import load_text
 from holdfast.loop.cluster import rollout, whereabouts
-from holdfast.loop.cluster.state import ClusterState
+from holdfast.loop.cluster.state import ClusterState, HeldLease, Session
 from holdfast.loop.cluster.turn import turn
-from holdfast.model.cluster import Assignment, ClusterView, HostReport
-from holdfast.model.cluster_events import ViewSeen
+from holdfast.model.cluster import Assignment, ClusterView, HostReport, Lease, MemberReport
+from holdfast.model.cluster_events import Order, TakeLease, ViewSeen
+from holdfast.model.standing import Status
 from holdfast.model.time import SECOND
 from holdfast.model.value import replace
 
@@ -24,6 +25,16 @@ NOW = 100 * SECOND
 
 def of_host(me: str) -> ClusterState:
     return ClusterState(me, "l1", POLICY, 0, report=HostReport("l1"))
+
+
+def connected(me: str) -> ClusterState:
+    report = HostReport("l1", 1, {"web/web-1": MemberReport(Status.UP, is_clear=True)})
+    session = Session(1, NOW + 2 * SECOND, 2 * SECOND)
+    return replace(of_host(me), session=session, report=report, is_looked_at=True)
+
+
+def orders(state: ClusterState, view: ClusterView) -> tuple[Order, ...]:
+    return turn(state, ViewSeen(view), NOW)[1]
 
 
 def after(state: ClusterState, view: ClusterView) -> ClusterState:
@@ -53,3 +64,39 @@ def test_what_the_leader_says_now_counts_more_than_what_is_remembered() -> None:
 def test_a_host_that_the_file_no_longer_names_goes_last() -> None:
     state = after(of_host("h9"), ClusterView(hosts={"h1": HostReport("l2"), "h3": HostReport("l3")}))
     assert rollout.forerunners(state) == ("h1", "h3")
+
+
+# --- a coordinator that was wiped, or put back from a backup -----------------------------------------------
+
+
+def assigned(leader_epoch: int) -> ClusterView:
+    return ClusterView(
+        assignments={"web": Assignment("web", leader_epoch, {}, "web-1", "h1", "nobody holds it")}
+    )
+
+
+def test_a_lease_that_the_coordinator_forgot_is_taken_above_every_epoch_that_was_seen() -> None:
+    state = replace(connected("h1"), leases_seen={"web": 7}, assigned_under={"web": 4})
+    (order,) = orders(state, assigned(leader_epoch=5))
+    assert isinstance(order, TakeLease)
+    assert (order.after, order.above) == (0, 7)
+
+
+def test_who_is_not_obeyed_is_told() -> None:
+    state, ordered = turn(
+        replace(connected("h1"), assigned_under={"web": 4}), ViewSeen(assigned(leader_epoch=1)), NOW
+    )
+    assert not ordered
+    assert state.withheld["lease web"] == "it was assigned by a leader of epoch 1, after one of 4"
+
+
+def test_a_lease_that_was_seen_and_stands_there_no_more_is_not_believed() -> None:
+    until = NOW + 2 * SECOND
+    held = replace(connected("h1"), held={"web": HeldLease("web-1", 7, 1, until)})
+    stands = ClusterView(leases={"web": Lease("web", "h1", "web-1", 7, "l1")}, lease_epochs={"web": 7})
+    earlier = ClusterView(leases={"web": Lease("web", "h2", "web-2", 5, "l2")}, lease_epochs={"web": 5})
+    assert "web" in after(held, stands).held
+    assert "web" in after(held, earlier).held, "the view may be older than our taking it"
+    gone_back = after(after(held, stands), earlier)
+    assert "web" not in gone_back.held
+    assert any("has gone back from epoch 7 to 5" in note.text for note in gone_back.notes)

@@ -23,12 +23,20 @@ class Campaigning:
     """One candidate, through all its terms."""
 
     def __init__(
-        self, election: Election, keeping: SessionKeeping, put: Callable[[ClusterEvent], None], *, by: str
+        self,
+        election: Election,
+        keeping: SessionKeeping,
+        put: Callable[[ClusterEvent], None],
+        *,
+        by: str,
+        above: Callable[[], int],
     ) -> None:
+        """`above`: the highest leader's epoch that this host obeyed, which a coordinator may have forgotten."""
         self._election = election
         self._keeping = keeping
         self._put = put
         self._by = by
+        self._above = above
         self.hold: Hold | None = None  # while this host leads
         self._is_over = False
 
@@ -49,7 +57,7 @@ class Campaigning:
     async def _serve_terms(self, session: Session) -> None:
         while not self._is_over:
             try:
-                self.hold = await self._election.campaign(session, by=self._by)
+                self.hold = await self._election.campaign(session, by=self._by, above=self._above())
                 self._put(Elected(self.hold.token))
                 await self.hold.gone()
                 self._depose()

@@ -91,6 +91,7 @@ class Clustering:
             report=first_report(life, __version__),
             assigned_under=memory.assigned_under,
             placed=memory.placed,
+            leases_seen=memory.leases_seen,
         )
         self.turning = cluster = ClusterTurning(state)
         limit = min(max(policy.cluster.lease // 6, ANSWER_MIN), ANSWER_MAX)
@@ -102,7 +103,11 @@ class Clustering:
             self._coordinator, policy.cluster.lease, cluster.put, is_well=self._is_well, chance=chance
         )
         self.campaigning = Campaigning(
-            book.election(now=clock.now, chance=chance), self.keeping, cluster.put, by=me
+            book.election(now=clock.now, chance=chance),
+            self.keeping,
+            cluster.put,
+            by=me,
+            above=lambda: max(self._state().assigned_under.values(), default=0),
         )
         self.seeing = Seeing(
             self._coordinator, book, on_view=self._on_view, on_policy=self._on_policy, chance=chance
@@ -239,7 +244,14 @@ class Clustering:
             self.localizing.look()
         if state.view is not turned.before.view:
             memory = self.remembering.memory
-            self.remembering.note(replace(memory, assigned_under=state.assigned_under, placed=state.placed))
+            self.remembering.note(
+                replace(
+                    memory,
+                    assigned_under=state.assigned_under,
+                    placed=state.placed,
+                    leases_seen=state.leases_seen,
+                )
+            )
 
     def _on_view(self, view: ClusterView) -> None:
         self.turning.put(ViewSeen(view))

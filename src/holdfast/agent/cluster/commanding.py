@@ -139,7 +139,9 @@ class Commanding:
             return Failure(ErrorKind.CONFIGURATION, message)
         if request.dry_run:
             return AppliedPolicy(0, policy.revision, by)
-        answer = await self._clustering.book.policy.apply(request.text, policy.revision, by, request.expect)
+        answer = await self._clustering.book.policy.apply(
+            request.text, policy.revision, by, request.expect, above=self.policy_number
+        )
         if isinstance(answer, Applied):
             return AppliedPolicy(answer.policy.number, answer.policy.revision, by)
         if isinstance(answer, Conflict):

@@ -1,5 +1,8 @@
 """What of the cluster has to survive the agent: the highest leader's epoch obeyed for each service, and the policy's number.
 
+The highest epoch of each lease is there because the coordinator may lose it: one that was wiped, or put back from a backup, would
+give the same epochs again, and who saw the earlier ones would refuse them for good.
+
 Beside them stands where the leader placed members: who runs here goes on running when the agent comes again, though the coordinator
 cannot be asked at that moment.
 
@@ -29,6 +32,7 @@ class Memory(Value, frozen=True):
     assigned_under: dict[ServiceName, Epoch] = {}
     policy_number: int = 0
     placed: dict[ServiceName, dict[MemberName, HostName]] = {}
+    leases_seen: dict[ServiceName, Epoch] = {}
 
 
 class MemoryUnreadableError(Exception):

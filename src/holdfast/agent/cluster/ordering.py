@@ -92,7 +92,9 @@ class Ordering:
                 return Refused("the session that it was meant for is over")
             case TakeLease():
                 assert session is not None
-                return await leases.take(order.service, order.member, session, after_epoch=order.after)
+                return await leases.take(
+                    order.service, order.member, session, after_epoch=order.after, above=order.above
+                )
             case AdoptLease():
                 assert session is not None
                 return await leases.adopt(order.service, order.member, order.epoch, session)

@@ -23,12 +23,12 @@ class Election:
     ) -> None:
         self._seats = Seats(coordinator, path, in_turn=False, now=now, chance=chance)
 
-    async def campaign(self, session: Session, *, by: str, waits: bool = True) -> Hold:
+    async def campaign(self, session: Session, *, by: str, waits: bool = True, above: int = 0) -> Hold:
         """Wait until elected. The session has to be renewed meanwhile; SessionLostError when it is over.
 
-        One who does not want to wait gets ConflictError instead.
+        One who does not want to wait gets ConflictError instead. The token is larger than any earlier one, and than `above`.
         """
-        return await self._seats.take(session, by=by, waits=waits)
+        return await self._seats.take(session, by=by, waits=waits, above=above)
 
     async def leader(self) -> Claim | None:
         """Return who leads at present; None if nobody does."""

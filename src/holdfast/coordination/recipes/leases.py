@@ -1,6 +1,6 @@
 """The lease of a service: who may serve as its primary, at most one host at a time.
 
-    ROOT/leases/SERVICE/epoch     "42"; grows by one each time the lease is taken, and is never deleted
+    ROOT/leases/SERVICE/epoch     "42"; grows, as a rule by one, each time the lease is taken, and is never deleted
     ROOT/leases/SERVICE/holder    the Lease, bound to its holder's session
     ROOT/leases/SERVICE/last      the same, but it stays; and whether its holder is known to serve no more
 
@@ -51,10 +51,19 @@ class Leases:
         self.path = f"{root}/leases"
 
     async def take(
-        self, service: ServiceName, member: MemberName, session: Session, *, after_epoch: Epoch
+        self,
+        service: ServiceName,
+        member: MemberName,
+        session: Session,
+        *,
+        after_epoch: Epoch,
+        above: Epoch = 0,
     ) -> Taken | Refused | Doubtful:
-        """Take a lease that is free, if nobody has had it since `after_epoch` (0: nobody ever)."""
-        lease = Lease(service, self._host, member, after_epoch + 1, self._life)
+        """Take a lease that is free, if nobody has had it since `after_epoch` (0: nobody ever).
+
+        `above`: an epoch that was seen before the coordinator forgot it; the new one is larger than both.
+        """
+        lease = Lease(service, self._host, member, max(after_epoch, above) + 1, self._life)
 
         async def attempt(doubt: str) -> Taken | Refused:
             # The epoch before the holder: if the epoch has moved, our write has taken effect before this look, or never will.

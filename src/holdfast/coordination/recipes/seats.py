@@ -121,16 +121,17 @@ class Seats:
         self.queue = f"{path}/queue"
         self.seats = tuple(f"{path}/seats/{number}" for number in range(count))
 
-    async def take(self, session: Session, *, by: str, waits: bool = True) -> Hold:
+    async def take(self, session: Session, *, by: str, waits: bool = True, above: int = 0) -> Hold:
         """Wait for a free seat and take it. SessionLostError when the session is over before that.
 
         Whoever waits has to renew the session meanwhile. Cancelled, it leaves the queue, and the seat if it just got it.
-        One who does not want to wait gets ConflictError when no seat is free, or others wait for it.
+        One who does not want to wait gets ConflictError when no seat is free, or others wait for it. `above`: a token that
+        was seen before the engine forgot it; the new one is larger.
         """
         # With the session in it, two processes that begin with the same chance (after a fork) differ all the same.
         mark = sha256(f"{session.id} {self._chance.getrandbits(64)}".encode()).hexdigest()[:16]
         try:
-            return await self._take(session, by, mark, waits=waits)
+            return await self._take(session, Claim(above, by, mark), waits=waits)
         except SessionLostError:
             raise  # what was written is gone with it
         except BaseException:
@@ -160,7 +161,7 @@ class Seats:
 
     # --- taking ---------------------------------------------------------------------------------------
 
-    async def _take(self, session: Session, by: str, mark: str, *, waits: bool) -> Hold:
+    async def _take(self, session: Session, ours: Claim, *, waits: bool) -> Hold:
         pauses = Pauses(self._chance)
         while True:
             try:
@@ -170,7 +171,7 @@ class Seats:
                             raise SessionLostError(
                                 f"session {session.id} ran out while waiting for {self.path}"
                             )
-                        hold = await self._try(view, session, by, mark, waits=waits)
+                        hold = await self._try(view, session, ours, waits=waits)
                         if hold is not None:
                             return hold
                         pauses.begin_anew()
@@ -183,8 +184,9 @@ class Seats:
             await pauses.pause()
 
     async def _try(
-        self, view: dict[str, Entry], session: Session, by: str, mark: str, *, waits: bool
+        self, view: dict[str, Entry], session: Session, ours: Claim, *, waits: bool
     ) -> Hold | None:
+        mark = ours.mark
         for key in self.seats:
             claim = claim_in(view.get(key))
             if claim is not None and claim.mark == mark:  # an earlier attempt, whose answer was lost
@@ -196,9 +198,8 @@ class Seats:
                 raise ConflictError(f"{self.path} is taken")
             await self._queue_up(view, session, mark)
             return None
-        return await self._sit_down(
-            view, free[place], session, Claim(_epoch(view.get(self.epoch)) + 1, by, mark)
-        )
+        token = max(_epoch(view.get(self.epoch)), ours.token) + 1
+        return await self._sit_down(view, free[place], session, Claim(token, ours.by, mark))
 
     def _place(self, view: dict[str, Entry], mark: str) -> int | None:
         """Return how many of those who wait go before us; None if we have to queue up first."""

@@ -66,11 +66,12 @@ class SharedPolicy:
         self.key = f"{root}/policy/current"
 
     async def apply(
-        self, text: str, revision: str, by: str, expect_number: int | None
+        self, text: str, revision: str, by: str, expect_number: int | None, *, above: int = 0
     ) -> Applied | Conflict | Forged | TooLarge | Refused | Doubtful:
         """Put a text in force, if `expect_number` (0: nothing) still is.
 
-        None stands for whatever is in force, a forgery included: the way out of one.
+        None stands for whatever is in force, a forgery included: the way out of one. `above`: a number that was seen before the
+        coordinator forgot it; the new one is larger.
         """
         sent: PolicyRevision | None = None
 
@@ -82,13 +83,13 @@ class SharedPolicy:
             if doubt and sent is not None and await self.revision(sent.number) == sent:
                 return Applied(sent)
             if expect_number is None:
-                number = 1 + await self._last_number(standing)
+                number = 1 + max(above, await self._last_number(standing))
             elif isinstance(standing, Forged):
                 return standing
             elif expect_number != _number(standing):
                 return Conflict(standing)
             else:
-                number = 1 + expect_number
+                number = 1 + max(above, expect_number)
             expect: Expect = Condition.ABSENT if entry is None else entry.version
             sent = self._signed(number, text, revision, by)
             await self._coordinator.transact([Guard(self.key, expect)], self._writes(sent))

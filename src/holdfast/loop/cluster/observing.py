@@ -86,7 +86,10 @@ def _viewed(state: ClusterState, view: ClusterView, now: Instant) -> ClusterStat
     for name, assignment in view.assignments.items():
         assigned[name] = max(assigned.get(name, 0), assignment.leader_epoch)
         placed[name] = assignment.placed
-    state = replace(state, view=view, assigned_under=assigned, placed=placed)
+    seen = dict(state.leases_seen)
+    for name, epoch in view.lease_epochs.items():
+        seen[name] = max(seen.get(name, 0), epoch)
+    state = replace(state, view=view, assigned_under=assigned, placed=placed, leases_seen=seen)
     state = _cleared_doubts(state, now)
     return leasing.compared(state, before, now)
 

@@ -102,6 +102,7 @@ class ClusterState(Value, frozen=True):
     assigned_under: dict[
         ServiceName, Epoch
     ] = {}  # the highest leader's epoch seen on each assignment; kept on disk
+    leases_seen: dict[ServiceName, Epoch] = {}  # the highest epoch of each lease; kept on disk
     placed: dict[
         ServiceName, dict[MemberName, HostName]
     ] = {}  # where the leader last placed the members that the file binds to no host; kept on disk
