@@ -6,7 +6,7 @@ from pathlib import Path
 
 from holdfast.agent import clock, notify
 from holdfast.agent.agent import Agent
-from holdfast.agent.cluster.host import Host, HostError, host_of
+from holdfast.agent.cluster.host import Host, HostError, check_address, host_of
 from holdfast.agent.cluster.memory import MemoryUnreadableError
 from holdfast.agent.cluster.sharing import kept, load_kept
 from holdfast.agent.directory import DirectoryError, StateDirectory, choose_directory
@@ -25,6 +25,7 @@ REFUSALS = (
     AddressError,
     DirectoryError,
     EpochBookError,
+    HostError,
     JournalRefusedError,
     MemoryUnreadableError,
     StrangersError,
@@ -57,6 +58,8 @@ def run(
         return CONFIGURATION
     try:
         with StateDirectory.take(path) as taken:
+            if ours is not None:
+                check_address(policy, ours.name)
             return _run(file, taken, policy, ours, log_format)
     except REFUSALS as error:
         sys.stderr.write(f"holdfast: {error}\n")

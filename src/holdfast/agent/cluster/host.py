@@ -1,5 +1,6 @@
 """Which host of the cluster this is, found out before the agent starts: its name, and the cluster's key."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -36,6 +37,26 @@ def host_of(policy: Policy, name: str | None) -> Host | None:
     except UnknownHostError as error:
         raise HostError(str(error)) from error
     return Host(found, read_secret(policy.cluster.secret))
+
+
+def check_address(policy: Policy, name: HostName) -> None:
+    """See that beats can be listened for, before anything is started; HostError says why not, and what to do."""
+    assert policy.cluster is not None
+    address, port = policy.hosts[name].address, policy.cluster.port
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM)
+        with socket.socket(*found[0][:2]) as probe:
+            probe.bind(found[0][4])
+    except OSError as error:
+        hints = {
+            errno.EADDRNOTAVAIL: f"this machine does not have {name}'s address: is it another host (--host), or hosts.{name}.address wrong?",
+            errno.EADDRINUSE: "another program has the port, such as an agent of another system: cluster.port names another one",
+        }
+        hint = hints.get(error.errno or 0, "")
+        message = (
+            f"cannot listen for heartbeats as {name} on {address}, port {port}: {error.strerror or error}"
+        )
+        raise HostError(f"{message}; {hint}" if hint else message) from error
 
 
 def read_secret(place: SecretFrom) -> bytes:
