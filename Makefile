@@ -43,7 +43,7 @@ format: venv ## format the code and fix what the linter can fix
 lock: ## write requirements/*.lock from pyproject.toml (ARGS=--upgrade for the newest of everything)
 	@tools/lock $(ARGS)
 
-bootstrap: ## install what is missing: haproxy, etcd, ZooKeeper, fence agents and PostgreSQL through apt, .venv from the lock
+bootstrap: ## install what is missing: haproxy, etcd, ZooKeeper, fence and resource agents and PostgreSQL through apt, .venv from the lock
 	@tools/bootstrap
 
 venv: ## make .venv from the lock, nothing else

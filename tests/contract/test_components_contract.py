@@ -38,9 +38,10 @@ pytestmark = pytest.mark.e2e
 SLEEPER = ProcessSpec(command=FOREVER, stop_grace=5 * SECOND)
 
 
-@pytest.fixture(params=["cgroups", "marks"])
+@pytest.fixture(params=["cgroups", "marks", "by-kind"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    with staged(tmp_path, use_cgroups=request.param == "cgroups") as stage:
+    is_by_kind = request.param == "by-kind"
+    with staged(tmp_path, use_cgroups=request.param == "cgroups", is_by_kind=is_by_kind) as stage:
         yield stage
 
 

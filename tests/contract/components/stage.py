@@ -13,15 +13,17 @@ from typing import Any, TypeVar
 import pytest
 
 from holdfast.components import ending, marking, procfs
+from holdfast.components.by_kind import ComponentsByKind
 from holdfast.components.cgroups import Cgroups
 from holdfast.components.local import LocalProcesses
 from holdfast.components.records import Folder, Record
 from holdfast.model.events import Ending, Exit
 from holdfast.model.ids import ComponentId, Epoch, Incarnation
-from holdfast.model.policy import ProcessSpec
+from holdfast.model.policy import OcfAgent, Policy, ProcessSpec
 from holdfast.model.time import SECOND, Duration
 from holdfast.model.value import replace
-from holdfast.ports.components import Result
+from holdfast.ocf.adapter import OcfAgents
+from holdfast.ports.components import Components, Result
 
 T = TypeVar("T")
 
@@ -51,7 +53,7 @@ class Ears:
 class Agent:
     """One agent's hold on the processes."""
 
-    def __init__(self, processes: LocalProcesses) -> None:
+    def __init__(self, processes: Components) -> None:
         self.processes = processes
         self.ears = Ears()
         processes.watch(self.ears)
@@ -80,16 +82,20 @@ class Agent:
 class Stage:
     """A directory in which agents run, with control groups or without."""
 
-    def __init__(self, directory: Path, *, use_cgroups: bool) -> None:
+    def __init__(self, directory: Path, *, use_cgroups: bool, is_by_kind: bool = False) -> None:
         self.directory = directory
         self.use_cgroups = use_cgroups
+        self.is_by_kind = is_by_kind
         self.instance = marking.read_instance(directory)
         self.cgroups = Cgroups.find(self.instance)
         self.folder = Folder(directory, COMPONENT)
 
     @contextlib.asynccontextmanager
     async def agent(self) -> AsyncIterator[Agent]:
-        processes = LocalProcesses(self.directory, use_cgroups=self.use_cgroups)
+        processes: Components = LocalProcesses(self.directory, use_cgroups=self.use_cgroups)
+        if self.is_by_kind:
+            agents = OcfAgents(self.directory, lambda: Policy("test", {}), use_cgroups=self.use_cgroups)
+            processes = ComponentsByKind(self.directory, processes, {OcfAgent: agents})
         try:
             yield Agent(processes)
         finally:
@@ -117,9 +123,9 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(directory: Path, *, use_cgroups: bool) -> Iterator[Stage]:
-    """Lend a stage and clear it."""
-    stage = Stage(directory, use_cgroups=use_cgroups)
+def staged(directory: Path, *, use_cgroups: bool, is_by_kind: bool = False) -> Iterator[Stage]:
+    """Lend a stage and clear it. `is_by_kind`: processes are one kind of several, as for the agent."""
+    stage = Stage(directory, use_cgroups=use_cgroups, is_by_kind=is_by_kind)
     if use_cgroups and stage.cgroups.of(COMPONENT) is None:
         pytest.skip("this host does not let us make control groups")
     try:

@@ -135,7 +135,8 @@ def test_commands_travel_as_they_were_meant_and_are_refused_if_they_name_no_prog
     facts = Facts(0, 0, "boot", ("A=b",), "", (("/bin/release", "stop"),), ("OUT=x",))
     assert Facts.from_json(facts.as_json()).as_json() == facts.as_json()
     assert "commands" not in Facts(5, 1, "boot").as_json(), "a guard of an older version knows none"
-    for wrong in ([["release"]], [[]], ["release"], [["/bin/release", 5]], [["/bin/a"]] * 5):
+    wrongs: list[object] = [[["release"]], [[]], ["release"], [["/bin/release", 5]], [["/bin/a"]] * 5]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match=r"facts\.commands"):
             Facts.from_json({**facts.as_json(), "commands": wrong})
     with pytest.raises(ValueError, match=r"facts\.variables"):
