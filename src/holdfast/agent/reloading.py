@@ -14,6 +14,7 @@ from holdfast.agent.notify import Notifier
 from holdfast.agent.protocol import ErrorKind, Failure
 from holdfast.agent.turning import Turning
 from holdfast.config import ConfigError, load
+from holdfast.loop.cluster import rollout
 from holdfast.model.digests import run_digest
 from holdfast.model.events import Ending, PolicyChanged
 from holdfast.model.ids import component_id
@@ -81,7 +82,10 @@ class Reloading:
 
     def _note(self, failure: Failure | None, by: str) -> None:
         if failure is not None:
-            self.problem = f"the file was not taken over: {failure.message}"
+            problem = f"the file was not taken over: {failure.message}"
+            if problem == self.problem:
+                return  # it is tried again, and that was said
+            self.problem = problem
             text = f"asked for by {by}, the old one stays in force: " + "; ".join(
                 (failure.message, *failure.reasons)
             )
@@ -127,6 +131,8 @@ class Reloading:
         if (policy.cluster is None) != (old.cluster is None):
             message = "one host cannot become several, nor several one, while the agent runs"
             return Failure(ErrorKind.CONFIGURATION, message, ("end the agent and start it again",))
+        if fixed := rollout.why_not_while_running(old, policy):
+            return Failure(ErrorKind.CONFIGURATION, "; ".join(fixed), (rollout.TO_CHANGE_THEM,))
         result = await self.put_in_force(self.part_of(policy))
         if result.ending is Ending.DONE:
             self.when_whole(policy)

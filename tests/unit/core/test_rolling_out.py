@@ -57,3 +57,23 @@ def test_a_file_is_watched_until_its_slowest_probe_could_have_failed() -> None:
     assert rollout.watched_for(POLICY) == 8 * SECOND + 500 * MILLISECOND
     assert rollout.watched_for(load_text(FILE.replace("EVERY", "1m"))) == rollout.WATCHED_MAX
     assert rollout.watched_for(load_text(FILE.partition("    probes")[0])) == rollout.WATCHED_MIN
+
+
+def test_what_hosts_have_to_agree_on_cannot_be_rolled_out() -> None:
+    cluster = FILE.replace("secret:", "lease: 5s, port: 7555, heartbeat: 200ms, secret:")
+    told = rollout.why_not_while_running(POLICY, load_text(cluster.replace("EVERY", "2s")))
+    assert told == (
+        "cluster.lease cannot change while agents run",
+        "cluster.heartbeat cannot change while agents run",
+        "cluster.port cannot change while agents run",
+    )
+    moved = FILE.replace("EVERY", "2s").replace("10.0.0.2", "10.0.0.7")
+    assert rollout.why_not_while_running(POLICY, load_text(moved)) == (
+        "hosts.h2.address cannot change while agents run",
+    )
+
+
+def test_hosts_may_come_and_go_and_services_change() -> None:
+    fewer = FILE.replace("EVERY", "9s").replace(", h3: { address: 10.0.0.3 }", "")
+    assert not rollout.why_not_while_running(POLICY, load_text(fewer))
+    assert not rollout.why_not_while_running(load_text(fewer), POLICY)

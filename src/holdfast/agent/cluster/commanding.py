@@ -19,7 +19,7 @@ from holdfast.config import ConfigError
 from holdfast.config.loading import load_text
 from holdfast.coordination.recipes.answers import Done
 from holdfast.coordination.recipes.shared_policy import Applied, Conflict, Forged, PolicyRevision, TooLarge
-from holdfast.loop.cluster import whereabouts
+from holdfast.loop.cluster import rollout, whereabouts
 from holdfast.loop.cluster.commands import planned_move
 from holdfast.loop.localizing import Placed
 from holdfast.model.cluster import OperatorWish
@@ -137,6 +137,8 @@ class Commanding:
         if policy.system != state.policy.system or policy.cluster is None:
             message = f"the file is not one of several hosts of the system {state.policy.system}"
             return Failure(ErrorKind.CONFIGURATION, message)
+        if fixed := rollout.why_not_while_running(state.policy, policy):
+            return Failure(ErrorKind.CONFIGURATION, "; ".join(fixed), (rollout.TO_CHANGE_THEM,))
         if request.dry_run:
             return AppliedPolicy(0, policy.revision, by)
         answer = await self._clustering.book.policy.apply(

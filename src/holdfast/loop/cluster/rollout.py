@@ -10,6 +10,11 @@ from holdfast.model.standing import Status
 from holdfast.model.time import SECOND, Duration
 
 _SETTLED = frozenset({Status.UP, Status.DRAINING, Status.STOPPED})
+FIXED = ("coordinator", "secret", "lease", "heartbeat", "port")  # of the file's `cluster`
+TO_CHANGE_THEM = (
+    "end the agents of all hosts, remove shared-policy.json from their state directories if it is there, "
+    "change the file on each, and start them again"
+)
 WATCHED_MIN: Duration = SECOND
 WATCHED_MAX: Duration = 30 * SECOND
 
@@ -52,3 +57,21 @@ def why_wait(state: ClusterState, revision: str) -> str:
             if member.status not in _SETTLED:
                 return f"{host} runs it, but {component} there is {member.status}: {member.reason}"
     return ""
+
+
+def why_not_while_running(before: Policy, after: Policy) -> tuple[str, ...]:
+    """Return what the file changes that agents which run cannot take over, each in words; empty if nothing.
+
+    Hosts that differ in one of these do not hear each other, call each other silent, or promise for another time than is counted on;
+    and while a file is rolled out they differ.
+    """
+    old, new = before.cluster, after.cluster
+    if old is None or new is None:
+        return ()
+    found = [f"cluster.{name}" for name in FIXED if getattr(old, name) != getattr(new, name)]
+    found += [
+        f"hosts.{name}.address"
+        for name, host in before.hosts.items()
+        if name in after.hosts and after.hosts[name].address != host.address
+    ]
+    return tuple(f"{name} cannot change while agents run" for name in found)
