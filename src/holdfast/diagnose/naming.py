@@ -129,7 +129,7 @@ def _budget_spent(state: State, component: ComponentState) -> Cause:
     if isinstance(component.process, ProcessAbsent) and component.process.exit:
         evidence += [f"output: {line}" for line in component.process.exit.detail.splitlines() if line.strip()]
     evidence.append(f"last: {component.reason}")
-    if member is not None:
+    if member is not None and member.run.command:
         evidence.append("command: " + " ".join(member.run.command))
     return Cause(
         CauseCode.RESTART_BUDGET_SPENT, component.id, "it fails again after each restart", tuple(evidence)

@@ -63,6 +63,8 @@ class OcfAgents:
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
+        for resource in self._resources.values():
+            resource.following.close()
         self._running.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -175,7 +177,7 @@ class OcfAgents:
 
     def _begin_look(self, resource: Resource, *, at_once: bool = False) -> None:
         resource.is_reported_gone = False
-        look = look_after(resource, self._running, self._on_gone, at_once=at_once)
+        look = look_after(resource, self._on_gone, at_once=at_once)
         self._looks[resource.component] = asyncio.create_task(look, name=f"monitor {resource.component}")
 
     async def _cease_look(self, component: ComponentId) -> None:
@@ -186,7 +188,9 @@ class OcfAgents:
 
     def _on_gone(self, resource: Resource, outcome: Outcome) -> None:
         if self._listener is not None:
-            how = Exit(code=outcome.code, detail=str(outcome)[:_DETAIL])
+            how = Exit(
+                detail=str(outcome)[:_DETAIL]
+            )  # no code of a process: what it means stands in the text
             self._listener.on_exit(resource.component, resource.record.incarnation, how)
 
     # --- changing -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from holdfast.model.time import Duration, Instant
 from holdfast.model.value import replace
 from holdfast.ocf import records, variables
 from holdfast.ocf.attributes import PROMOTED, UNPROMOTED, Attributes
+from holdfast.ocf.following import Following
 from holdfast.ocf.outcomes import Outcome
 from holdfast.ocf.records import OcfRecord
 from holdfast.ocf.running import HOOK, Running
@@ -42,6 +43,7 @@ class Resource:
         self.where = where
         self.turn = asyncio.Lock()
         self.wanted_now = asyncio.Event()  # a look that does not wait for its time
+        self.following = Following(self.wanted_now.set)
         self.seen: Outcome | None = None  # the newest monitor; None: not asked in this life
         self.adopted = False
         self.is_reported_gone = False  # the listener knows that this life is over
@@ -81,8 +83,10 @@ class Resource:
         return PROMOTED if self.is_primary else UNPROMOTED
 
     async def monitor(self, *, is_first: bool = False) -> Outcome:
-        """Ask the agent how it is."""
+        """Ask the agent how it is. What it started is followed from just before: no end falls between two looks."""
         agent = self.agent
+        self.wanted_now.clear()
+        self.following.follow(await self._running.processes(self.component))
         interval = 0 if is_first else agent.monitor_every
         role = self.role if agent.is_promotable and not is_first else ""
         outcome = await self.act("monitor", agent.monitor_timeout, interval=interval, role=role)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.components import ending, marking, output, spawning
+from holdfast.components import ending, marking, output, procfs, spawning
 from holdfast.components.cgroups import Cgroup, Cgroups
 from holdfast.components.environment import Refused
 from holdfast.components.hooks import Hook
@@ -95,10 +95,12 @@ class Running:
         return ended.survivors
 
     async def processes(self, component: ComponentId) -> frozenset[Identity]:
-        """Return everything of it that runs."""
-        return await self.in_thread(
-            partial(ending.leftovers, component, self.instance, self.cgroup(component))
-        )
+        """Return what of it runs: by its control group where it has one, as looking for marks reads all of /proc."""
+        cgroup = self.cgroup(component)
+        if cgroup is not None:
+            stats = (procfs.read_stat(pid) for pid in cgroup.pids())
+            return frozenset(stat.identity for stat in stats if stat is not None and not stat.is_gone)
+        return await self.in_thread(partial(ending.leftovers, component, self.instance, None))
 
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Run what blocks."""
