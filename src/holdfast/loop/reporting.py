@@ -11,16 +11,19 @@ from holdfast.model.duty import (
     is_wanted,
     may_linger,
     may_run,
+    member_policy,
     pause_of,
     waits_for,
     why_not_primary,
 )
-from holdfast.model.ids import ComponentId, member_of
+from holdfast.model.ids import ComponentId, member_of, service_of
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import ComponentState, ProcessUnknown, State
 from holdfast.model.time import Instant
+
+_UNNAMED = "the file of its host no longer names it"
 
 
 def report_members(state: State, now: Instant) -> dict[ComponentId, MemberReport]:
@@ -33,6 +36,20 @@ def report_members(state: State, now: Instant) -> dict[ComponentId, MemberReport
         for component in (*state.members(service.name), *state.strays(service.name)):
             lane = lanes.get(member_of(component.id), Lane.DOWN)
             found[component.id] = _report(state, service, component, lane, now)
+    if state.has_strays():
+        found |= {
+            component.id: MemberReport(
+                status=component.status,
+                role=component.role,
+                epoch=component.epoch,
+                reason=component.reason,
+                unfit=_UNNAMED,
+                leaving=_UNNAMED,
+                is_clear=_is_gone(component),
+            )
+            for component in state.components.values()
+            if service_of(component.id) not in state.policy.services
+        }
     return found
 
 
@@ -64,17 +81,24 @@ def _is_clear(service: ServicePolicy, component: ComponentState) -> bool:
     """Tell whether it is proven that the member does not serve."""
     if isinstance(component.process, ProcessUnknown):
         return False
-    if not may_run(component) and not may_linger(component):
+    if _is_gone(component):
         return True
     is_promoting = component.flight is not None and component.flight.action == "promote"
     is_standby = service.mode is Mode.ACTIVE_STANDBY and not has_role(component)
     return is_standby and not is_promoting and not component.fence
 
 
+def _is_gone(component: ComponentState) -> bool:
+    is_known = not isinstance(component.process, ProcessUnknown)
+    return is_known and not may_run(component) and not may_linger(component)
+
+
 def _unfit(state: State, service: ServicePolicy, component: ComponentState, now: Instant) -> str:
     """Return why the member cannot be given the lease now; empty if it can."""
     if state.is_going_down:
         return "everything on its host is being stopped"
+    if member_policy(state, component.id) is None:
+        return _UNNAMED
     pause = pause_of(state, service.name, now)
     if pause is not None:
         return f"its host is paused by {pause.by}"
@@ -98,6 +122,8 @@ def _leaving(state: State, service: ServicePolicy, component: ComponentState, no
         return ""
     if state.is_going_down:
         return "everything on its host is being stopped"
+    if member_policy(state, component.id) is None:
+        return _UNNAMED
     if service.mode is Mode.ACTIVE_STANDBY:
         if not has_role(component) and component.status in (Status.UP, Status.SUSPECT):
             return ""

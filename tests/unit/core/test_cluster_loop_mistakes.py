@@ -5,8 +5,8 @@ from holdfast.loop.cluster import rollout, whereabouts
 from holdfast.loop.cluster.state import ClusterState, HeldLease, Session
 from holdfast.loop.cluster.turn import turn
 from holdfast.model.cluster import Assignment, ClusterView, HostReport, Lease, MemberReport
-from holdfast.model.cluster_events import Order, TakeLease, ViewSeen
-from holdfast.model.standing import Status
+from holdfast.model.cluster_events import GiveLease, Order, TakeLease, ViewSeen
+from holdfast.model.standing import Role, Status
 from holdfast.model.time import SECOND
 from holdfast.model.value import replace
 
@@ -100,3 +100,38 @@ def test_a_lease_that_was_seen_and_stands_there_no_more_is_not_believed() -> Non
     gone_back = after(after(held, stands), earlier)
     assert "web" not in gone_back.held
     assert any("has gone back from epoch 7 to 5" in note.text for note in gone_back.notes)
+
+
+# --- a file that has no use for a lease any more ---------------------------------------------------------------
+
+
+def holding(file: str, **reports: HostReport) -> tuple[ClusterState, ClusterView]:
+    policy = load_text(file)
+    state = connected("h1")
+    held = {"web": HeldLease("web-1", 7, 1, NOW + 2 * SECOND)}
+    report = replace(state.report, revision=policy.revision)
+    state = replace(state, policy=policy, held=held, report=report, known={})
+    view = ClusterView(
+        hosts={"h1": report, **reports},
+        leases={"web": Lease("web", "h1", "web-1", 7, "l1")},
+        lease_epochs={"web": 7},
+    )
+    return state, view
+
+
+def test_the_lease_of_a_service_that_the_file_dropped_is_given_up_once_nothing_of_it_runs() -> None:
+    state, view = holding(FILE.replace("  web:", "  other:"))
+    runs = MemberReport(Status.UP, Role.PRIMARY, epoch=7_000_001)
+    still_running = replace(state, report=replace(state.report, members={"web/web-1": runs}))
+    assert not orders(still_running, view)
+    (order,) = orders(replace(state, report=replace(state.report, members={})), view)
+    assert isinstance(order, GiveLease)
+
+
+def test_the_lease_of_a_service_whose_members_all_serve_now_is_given_up_once_all_hosts_know() -> None:
+    file = FILE.replace("active-standby", "active-active")
+    state, view = holding(file, h2=HostReport("l2", revision=POLICY.revision))
+    assert not orders(state, view)
+    state, view = holding(file, h2=HostReport("l2", revision=load_text(file).revision))
+    (order,) = orders(state, view)
+    assert isinstance(order, GiveLease)

@@ -15,7 +15,7 @@ from holdfast.guard.facts import Facts
 from holdfast.loop.cluster import leasing
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import lease_of
-from holdfast.model.ids import ComponentId, Epoch, component_id, member_of, service_of
+from holdfast.model.ids import ComponentId, Epoch, ServiceName, component_id, member_of, service_of
 from holdfast.model.time import Instant
 
 
@@ -82,6 +82,7 @@ class Arming:
         deadlines = {
             component_id(name, state.held[name].member): deadline
             for name, deadline in leasing.deadlines(state).items()
+            if not _needs_none(state, name)
         }
         serving = {id_ for id_ in deadlines if not _is_clear(state, id_)}
         problem = ""
@@ -92,7 +93,8 @@ class Arming:
                 if error := await self._arm(id_, deadlines[id_]):
                     problem = f"the deadline of {id_} could not be moved: {why}; {error}"
         for id_ in self._armed - deadlines.keys():
-            if _is_clear(state, id_) and await self._guarding.disarm(id_) is None:
+            may_serve_on = _is_clear(state, id_) or _needs_none(state, service_of(id_))
+            if may_serve_on and await self._guarding.disarm(id_) is None:
                 self._armed.discard(id_)
         self._armed |= serving
         self._tell(problem)
@@ -116,3 +118,9 @@ class Arming:
 def _is_clear(state: ClusterState, id_: ComponentId) -> bool:
     report = state.report.members.get(id_)
     return report is None or report.is_clear
+
+
+def _needs_none(state: ClusterState, service: ServiceName) -> bool:
+    """Tell whether the file now has all members of the service serve: a lease that is still held bounds none of them."""
+    policy = state.policy.services.get(service)
+    return policy is not None and not policy.is_exclusive

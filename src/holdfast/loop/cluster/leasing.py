@@ -95,7 +95,26 @@ def lease_orders(
                 wakes.append(until)
         if order is not None:
             orders.append(order)
+    orders += _without_use(state)
     return tuple(orders), withheld, tuple(wakes)
+
+
+def _without_use(state: ClusterState) -> list[Order]:
+    """Return the leases to give up because the file has no use for them any more, once nothing can come of it.
+
+    While another host still has the earlier file, an active-standby service of it would be promoted there at once.
+    """
+    assert state.view is not None
+    is_rolled_out = all(report.revision == state.policy.revision for report in state.view.hosts.values())
+    orders: list[Order] = []
+    for name, held in state.held.items():
+        policy = state.policy.services.get(name)
+        report = state.report.members.get(component_id(name, held.member))
+        if policy is None and (report is None or report.is_clear):
+            orders.append(GiveLease(name, held.epoch, "the file no longer names it"))
+        elif policy is not None and not policy.is_exclusive and is_rolled_out:
+            orders.append(GiveLease(name, held.epoch, "all its members serve now"))
+    return orders
 
 
 def _keep(state: ClusterState, name: ServiceName, held: HeldLease) -> Order | None:
