@@ -15,7 +15,13 @@ from holdfast.config.kinds import NAME_PATTERN, name_kind
 from holdfast.config.problems import ConfigError, Problem, quote
 from holdfast.config.scope import INVALID, Scope
 from holdfast.config.services import Ground, ServiceReading, read_service
-from holdfast.config.several_hosts import check_fences, check_listens, check_pairing, check_placements
+from holdfast.config.several_hosts import (
+    check_companions,
+    check_fences,
+    check_listens,
+    check_pairing,
+    check_placements,
+)
 from holdfast.config.tables import ROOT, SERVICE
 from holdfast.model.ids import ServiceName
 from holdfast.model.policy import Policy
@@ -73,6 +79,7 @@ def _read_policy(root: Node, scope: Scope) -> Policy | None:
     services = _read_services(reading, scope, Ground(reading.values.get("system", "system"), hosts))
     check_dependencies(root, services, scope)
     check_placements(root, services, hosts, scope)
+    check_companions(root, services, scope)
     check_fences(root, services.values(), hosts, scope)
     usable = [service.policy for service in services.values() if service.policy]
     draft = Policy(

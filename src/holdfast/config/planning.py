@@ -27,7 +27,7 @@ from holdfast.model.value import Value, replace
 # The fields that only a restart can change: those of `run_digest`.
 RESTART_FIELDS = ("command", "env", "user", "group", "directory", "managed")
 _ROUTE_FIELDS = ("host", "port", "traffic_weight")
-_HOSTS_FIELDS = ("on_coordinator_loss", "needs_fencing")
+_HOSTS_FIELDS = ("on_coordinator_loss", "needs_fencing", "with_primary_of")
 _KEYS = {  # fields of the model that are called otherwise in the file
     "stop_signal": "stop.signal",
     "stop_grace": "stop.grace",

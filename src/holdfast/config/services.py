@@ -23,7 +23,7 @@ _FIRST_PORT_TOO_HIGH = "counts up past 65535"
 _ADD_HOSTS = "add hosts and cluster, or remove it"
 
 
-_HOSTS_KEYS = ("placement", "on_coordinator_loss", "needs_fencing")
+_HOSTS_KEYS = ("placement", "on_coordinator_loss", "needs_fencing", "with_primary_of")
 
 
 class Ground(Value, frozen=True):
@@ -41,6 +41,8 @@ class ServiceReading(Value, frozen=True):
     depends_on: tuple[ServiceName, ...] = ()
     placement: PlacementPolicy | None = None  # None: not written
     needs_fencing: bool = False
+    with_primary_of: ServiceName | None = None
+    is_exclusive: bool = True
     bound: tuple[HostName | None, ...] = ()  # by member
 
 
@@ -71,6 +73,8 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
         depends_on=reading.values.get("depends_on", ()),
         placement=reading.values.get("placement"),
         needs_fencing=mode is not Mode.ACTIVE_ACTIVE and reading.values.get("needs_fencing", False),
+        with_primary_of=reading.values.get("with_primary_of") if ground.hosts is not None else None,
+        is_exclusive=mode is not Mode.ACTIVE_ACTIVE,
         bound=tuple(draft.on for draft in drafts),
     )
     if len(scope.problems) > before:

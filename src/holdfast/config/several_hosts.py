@@ -69,6 +69,30 @@ def check_fences(
             scope.refuse_at(nearest(root, ("services", service.name, "needs_fencing")), message, hint)
 
 
+# --- beside a primary -----------------------------------------------------------------------------------
+
+
+def check_companions(root: Entries, services: Mapping[ServiceName, ServiceReading], scope: Scope) -> None:
+    """Note services that are to live with the primary of one that has none, or of each other, or that could not follow."""
+    follows = {name: service.with_primary_of for name, service in services.items() if service.with_primary_of}
+    for name, other in follows.items():
+        place = nearest(root, ("services", name, "with_primary_of"))
+        if other not in services:
+            hint = did_you_mean(other, services)
+            scope.refuse_at(place, "there is no such service", hint, seen=quote(other))
+        elif other == name:
+            scope.refuse_at(place, "a service cannot live with its own primary", "remove it")
+        elif not services[other].is_exclusive:
+            scope.refuse_at(place, "has no primary: all of its members serve", "remove it", seen=quote(other))
+        if None in services[name].bound:
+            hint = "give each member its host: members: { a: { on: h1 }, b: { on: h2 } }"
+            scope.refuse_at(place, "needs members that are bound to hosts: it follows by its lease", hint)
+    for circle in circles({name: (other,) for name, other in follows.items() if other != name}):
+        message = f"goes in a circle: {' -> '.join((*circle, circle[0]))}"
+        place = nearest(root, ("services", circle[0], "with_primary_of"))
+        scope.refuse_at(place, message, "none of them could be first; leave it to one of them")
+
+
 # --- placement ----------------------------------------------------------------------------------------
 
 

@@ -293,6 +293,12 @@ SERVICE = Table(
             Flag(),
             "several hosts: take over only once the lost primary's host is fenced; each host needs a fence",
         ),
+        Key(
+            "with_primary_of",
+            name_kind(),
+            "several hosts: it serves where the primary of this service is, and follows it; each member needs its host",
+            default="wherever it can",
+        ),
     ),
     example="write, for example, web: { run: [my-server] }",
 )

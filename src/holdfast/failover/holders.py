@@ -1,9 +1,9 @@
 """Who should hold a service's lease: the leader's choice between members on several hosts. Pure."""
 
 from holdfast.model.cluster import MemberReport
-from holdfast.model.ids import HostName, MemberName
+from holdfast.model.ids import HostName, MemberName, ServiceName
 from holdfast.model.standing import Status
-from holdfast.model.value import Value
+from holdfast.model.value import Value, replace
 
 
 class Candidate(Value, frozen=True):
@@ -29,6 +29,26 @@ class Choice(Value, frozen=True):
 def is_fit(candidate: Candidate) -> bool:
     """Tell whether the member can be given the lease now."""
     return not candidate.report.unfit
+
+
+def beside(
+    candidates: tuple[Candidate, ...], other: ServiceName, host: HostName | None
+) -> tuple[Candidate, ...]:
+    """Return the candidates as they are for a service that lives with the primary of `other`, which is on `host`.
+
+    Nobody else is fit, and who holds the lease elsewhere should leave. While the other one has no primary nobody new is fit
+    and nobody leaves: where it will be is not known.
+    """
+    return tuple(_beside(candidate, other, host) for candidate in candidates)
+
+
+def _beside(candidate: Candidate, other: ServiceName, host: HostName | None) -> Candidate:
+    if candidate.host == host:
+        return candidate
+    report = candidate.report
+    why = f"the primary of {other} is on {host}" if host is not None else f"{other} has no primary"
+    leaving = report.leaving or (why if host is not None else "")
+    return replace(candidate, report=replace(report, unfit=report.unfit or why, leaving=leaving))
 
 
 def best(candidates: tuple[Candidate, ...]) -> Candidate | None:

@@ -260,6 +260,7 @@ class ServicePolicy(Value, frozen=True):
         False  # takeover waits until a fence device confirms that the old primary's host is off
     )
     placement: PlacementPolicy = PlacementPolicy()
+    with_primary_of: ServiceName | None = None  # several hosts: it serves where that one's lease is held
     is_leased: bool = (
         False  # several hosts, exclusive: who serves is decided by a lease; filled in by `localized`
     )

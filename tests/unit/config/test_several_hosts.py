@@ -649,3 +649,32 @@ def test_each_weakness_between_hosts_is_found_alone(text: str, subject: str, cod
 def test_members_that_are_bound_to_two_hosts_may_be_alike() -> None:
     services = "web: { mode: active-active, members: { a: { on: h1 }, b: { on: h2 } }, port: 80, run: srv }"
     assert not [w for w in made(None, file(services)).weaknesses if w.code is WeaknessCode.SAME_COMMAND]
+
+
+# --- beside a primary -----------------------------------------------------------------------------------
+
+FOLLOWS = "vip: { mode: singleton, members: { a: { on: h1 }, b: { on: h2 } }, run: srv, with_primary_of"
+
+
+def test_a_service_may_live_with_the_primary_of_another() -> None:
+    policy = several(f"{DB} }}\n{FOLLOWS}: db, depends_on: [db] }}")
+    assert policy.services["vip"].with_primary_of == "db"
+
+
+@pytest.mark.parametrize(
+    ("services", "wanted"),
+    [
+        (f"{DB} }}\n{FOLLOWS}: bd }}", 'with_primary_of = "bd": there is no such service; known: db, vip'),
+        (f"{FOLLOWS}: vip }}", "with_primary_of: a service cannot live with its own primary"),
+        (f"{WEB[:-2]}, mode: active-active }}\n{FOLLOWS}: web }}", 'with_primary_of = "web": has no primary'),
+        (f"{DB} }}\nvip: {{ run: srv, with_primary_of: db }}", "needs members that are bound to hosts"),
+        (f"{DB}, with_primary_of: vip }}\n{FOLLOWS}: db }}", "goes in a circle: db -> vip -> db"),
+        (
+            f"{DB} }}\n{FOLLOWS}: db }}".replace("vip: { mode: singleton", "vip: { mode: active-active"),
+            "in active-active",
+        ),
+    ],
+)
+def test_a_service_that_could_not_live_with_a_primary_is_named(services: str, wanted: str) -> None:
+    (line,) = wrong(services)
+    assert wanted in line

@@ -1,4 +1,4 @@
-from holdfast.failover.holders import Candidate, choose
+from holdfast.failover.holders import Candidate, beside, choose
 from holdfast.model.cluster import MemberReport
 from holdfast.model.standing import Status
 
@@ -53,3 +53,31 @@ def test_of_free_members_the_preferred_and_heard_ones_come_first_then_the_files_
 def test_with_failback_it_returns_to_the_first_member_once_that_is_stable() -> None:
     assert choose((on("a"), on("b")), "b", "b", None, "a").member == "b"
     assert choose((on("a", is_stable=True), on("b")), "b", "b", None, "a").member == "a"
+
+
+# --- beside the primary of another service --------------------------------------------------------------
+
+
+def test_it_is_given_to_the_member_beside_the_primary_and_to_nobody_before_there_is_one() -> None:
+    members = (on("a"), on("b"))
+    assert choose(beside(members, "db", "b"), None, None, None).member == "b"
+    early = choose(beside(members, "db", None), None, None, None)
+    assert (early.member, early.is_withheld) == (None, True)
+    assert "db has no primary" in early.why
+
+
+def test_it_follows_when_the_primary_moved() -> None:
+    chosen = choose(beside((on("a"), on("b")), "db", "b"), "a", "a", None)
+    assert (chosen.member, chosen.why) == ("b", "a on a: the primary of db is on b")
+    assert choose(beside((on("a"), on("b")), "db", "b"), "b", "b", None).why == "it holds the lease"
+
+
+def test_it_stays_while_the_primary_is_nowhere_and_while_it_could_not_run_beside_it() -> None:
+    assert choose(beside((on("a"), on("b")), "db", None), "a", "a", None).member == "a"
+    stuck = choose(beside((on("a"), on("b", unfit="drained")), "db", "b"), "a", "a", None)
+    assert (stuck.member, stuck.is_withheld) == ("a", True)
+    assert stuck.why == "the primary of db is on b; but b on b: drained"
+
+
+def test_an_operator_cannot_wish_it_away_from_the_primary() -> None:
+    assert choose(beside((on("a"), on("b")), "db", "a"), "a", "a", "b").member == "a"

@@ -159,6 +159,11 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
         return fencing
     wish = state.view.wishes.get(service.name)
     candidates = tuple(_candidates(state, service, placing))
+    if service.with_primary_of is not None:
+        beside = state.view.leases.get(service.with_primary_of)
+        candidates = holders.beside(
+            candidates, service.with_primary_of, beside.host if beside is not None else None
+        )
     holder = lease.member if lease is not None else None
     if lease is not None and all(c.member != holder for c in candidates):
         return Led()  # its agent has not told yet how it is
