@@ -32,3 +32,4 @@ class Beat(Value, frozen=True):
     is_connected: bool = True  # the sender's session with the coordinator is renewed as it should be
     holds: dict[ServiceName, Epoch] = {}  # "do not take these leases over": it serves and cannot renew them
     promises: dict[HostName, dict[ServiceName, Epoch]] = {}  # granted to `host` for the beat named in `heard`
+    promises_last: Duration = 0  # each of them, from when that beat came

@@ -2,10 +2,11 @@
 
 from holdfast.config import load_text
 from holdfast.loop.cluster import rollout, whereabouts
+from holdfast.loop.cluster.showing import next_beat
 from holdfast.loop.cluster.state import ClusterState, HeldLease, Session
 from holdfast.loop.cluster.turn import turn
 from holdfast.model.cluster import Assignment, ClusterView, HostReport, Lease, MemberReport
-from holdfast.model.cluster_events import GiveLease, Order, TakeLease, ViewSeen
+from holdfast.model.cluster_events import BeatHeard, GiveLease, Order, TakeLease, ViewSeen
 from holdfast.model.standing import Role, Status
 from holdfast.model.time import SECOND
 from holdfast.model.value import replace
@@ -18,6 +19,9 @@ services:
   web: { mode: active-standby, members: { web-1: { on: h1 }, web-2: { on: h2 } }, run: [sleep, inf] }
   job: { mode: active-active, members: 2, run: [sleep, inf] }
 """
+HELD = FILE.replace("{ coordinator", "{ lease: LEASE, coordinator").replace(
+    "{ mode: active-standby", "{ on_coordinator_loss: hold, mode: active-standby"
+)
 POLICY = load_text(FILE)
 PLACED = {"job": {"job-1": "h1", "job-2": "h3"}}
 NOW = 100 * SECOND
@@ -135,3 +139,26 @@ def test_the_lease_of_a_service_whose_members_all_serve_now_is_given_up_once_all
     state, view = holding(file, h2=HostReport("l2", revision=load_text(file).revision))
     (order,) = orders(state, view)
     assert isinstance(order, GiveLease)
+
+
+# --- hosts whose files differ ------------------------------------------------------------------------------------
+
+
+def promised_by(lease: str) -> bool:
+    """Tell whether a promise of h2, whose file has this lease, counts for h1, whose file has one of 4 s."""
+    policy = load_text(HELD.replace("LEASE", "4s"))
+    held = {"web": HeldLease("web-1", 7, 1, NOW + SECOND)}
+    strained = Session(1, NOW + SECOND, 4 * SECOND)
+    h1 = replace(of_host("h1"), policy=policy, held=held, session=strained, view=ClusterView())
+    h1, asking = next_beat(h1, NOW)
+    h2 = replace(of_host("h2"), life="l2", policy=load_text(HELD.replace("LEASE", lease)))
+    h2, _ = turn(h2, BeatHeard(asking, NOW), NOW)
+    assert "web" in h2.promises
+    h1, _ = turn(h1, BeatHeard(next_beat(h2, NOW)[1], NOW), NOW)
+    return "h2" in h1.held["web"].promised
+
+
+def test_a_promise_of_a_host_whose_file_has_a_shorter_lease_does_not_count() -> None:
+    assert promised_by("4s")
+    assert promised_by("5s")
+    assert not promised_by("2s")

@@ -89,8 +89,8 @@ def accepted(state: ClusterState, beat: Beat) -> ClusterState:
     if echo is None or echo.life != state.life:
         return state
     asking = state.sent.get(echo.sequence)
-    if asking is None:
-        return state
+    if asking is None or beat.promises_last < promise_lasts(state):
+        return state  # a host whose file has a shorter lease does not promise what we would count on
     for service, epoch in beat.promises.get(state.me, {}).items():
         held = state.held.get(service) or state.recalled.get(service)
         if held is not None and held.epoch == epoch and asking.holds.get(service) == epoch:

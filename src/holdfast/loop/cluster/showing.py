@@ -74,6 +74,7 @@ def next_beat(state: ClusterState, now: Instant) -> tuple[ClusterState, Beat]:
         is_connected=state.session.is_sure(now) and not state.session.is_strained(now),
         holds=holds,
         promises=promising.granted(state),
+        promises_last=promising.promise_lasts(state),
     )
     sent = promising.remembered(state, sequence, SentBeat(now, holds), now)
     return replace(state, sequence=sequence, sent=sent), beat
