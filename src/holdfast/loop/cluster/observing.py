@@ -184,6 +184,12 @@ def _finished(state: ClusterState, event: events.OrderFinished, now: Instant) ->
         return leading.fenced(state, flight.order.host, is_off=is_done, text=event.text, now=now)
     if not is_done:
         return _refused(state, subject, flight, event.text, now)
+    return _done(state, subject, flight, event, now)
+
+
+def _done(
+    state: ClusterState, subject: str, flight: Flight, event: events.OrderFinished, now: Instant
+) -> ClusterState:
     match flight.order:
         case TakeLease() as order:
             return _took(state, order, event.epoch, flight, now)

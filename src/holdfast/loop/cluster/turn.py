@@ -11,7 +11,16 @@ from holdfast.loop.cluster import leading, leasing
 from holdfast.loop.cluster.observing import ANSWER_WITHIN, expired, observe
 from holdfast.loop.cluster.promising import sure_until
 from holdfast.loop.cluster.state import ClusterState, Flight
-from holdfast.model.cluster_events import Assign, ClusterEvent, FenceHost, Order, TakeLease, subject_of_order
+from holdfast.model.beats import Beat
+from holdfast.model.cluster_events import (
+    Assign,
+    BeatHeard,
+    ClusterEvent,
+    FenceHost,
+    Order,
+    TakeLease,
+    subject_of_order,
+)
 from holdfast.model.ids import ServiceName
 from holdfast.model.time import MINUTE, Duration, Instant
 from holdfast.model.value import replace
@@ -22,8 +31,11 @@ LOOK_EVERY = 1_000_000_000
 
 def turn(state: ClusterState, event: ClusterEvent, now: Instant) -> tuple[ClusterState, tuple[Order, ...]]:
     """Return the state after `event`, and what is to be ordered now."""
+    before = state
     state = observe(expired(state, now), event, now)
     state = _with_reach(state, now)
+    if isinstance(event, BeatHeard) and is_mere(event.beat, before, state):
+        return state, ()  # most turns are such, and whatever waits for its time wakes by itself
     state = leasing.ended_by_plan(state)
     wished, withheld, wakes = leasing.lease_orders(state, now)
     moves: dict[ServiceName, int] = {}
@@ -39,6 +51,23 @@ def turn(state: ClusterState, event: ClusterEvent, now: Instant) -> tuple[Cluste
     state = _counting(state, orders, moves, now)
     wake = min((at for at in wakes if at > now), default=None)
     return (state if wake == state.wake_at else replace(state, wake_at=wake)), orders
+
+
+def is_mere(beat: Beat, before: ClusterState, after: ClusterState) -> bool:
+    """Tell whether a beat said nothing but that its sender is there still: nothing else follows from it."""
+    known = before.peers.get(beat.host)
+    return (
+        beat.report is None
+        and known is not None
+        and known.life == beat.life
+        and after.reach is before.reach
+        and after.session is before.session
+        and after.held is before.held
+        and after.recalled is before.recalled
+        and after.promises is before.promises
+        and after.flights is before.flights
+        and after.not_before is before.not_before
+    )
 
 
 def _with_reach(state: ClusterState, now: Instant) -> ClusterState:
