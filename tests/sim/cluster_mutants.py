@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast.loop import observe_cluster
-from holdfast.loop.cluster import leasing, observing, promising, turn, whereabouts
+from holdfast.loop.cluster import leasing, promising, turn, whereabouts
 from holdfast.model.cluster_events import GiveLease
-from holdfast.model.events import Ending
 from holdfast.model.time import SECOND
 from holdfast.model.value import replace
 from holdfast.sim.cluster import keeping
@@ -83,10 +82,6 @@ def _given_before_it_is_clear(original: Callable[..., Any]) -> Callable[..., Any
     return keep
 
 
-def _doubt_forgotten(state: Any, subject: str, flight: Any, now: int) -> Any:
-    return observing._landed(state, subject)
-
-
 def _a_second_longer(original: Callable[..., int]) -> Callable[..., int]:
     def sure_until(state: Any, service: str, held: Any) -> int:
         return original(state, service, held) + SECOND
@@ -104,17 +99,6 @@ def _permitted(self: Arming, component: str, epoch: int) -> tuple[str, int]:
 
 def _old_epochs(lease: int) -> int:
     return 0
-
-
-def _unknown_is_done(original: Callable[..., Any]) -> Callable[..., Any]:
-    def finished(state: Any, event: Any, now: int) -> Any:
-        if event.ending is Ending.UNKNOWN:
-            event = replace(
-                event, ending=Ending.DONE, epoch=1 + max(state.view.lease_epochs.values(), default=0)
-            )
-        return original(state, event, now)
-
-    return finished
 
 
 MUTANTS = (
@@ -139,11 +123,7 @@ MUTANTS = (
         ((leasing, "_keep", _given_before_it_is_clear(leasing._keep)),),
     ),
     Mutant("word_of_a_deposed_leader_accepted", ((Store, "obeys", _always),)),
-    Mutant("doubtful_take_forgotten", ((observing, "_in_doubt", _doubt_forgotten),)),
     Mutant("doubtful_take_never_asked_again", ((turn, "_asks_again", _never),)),
-    Mutant(
-        "missing_answer_taken_for_done", ((observing, "_finished", _unknown_is_done(observing._finished)),)
-    ),
     Mutant(
         "lease_believed_a_second_longer",
         (

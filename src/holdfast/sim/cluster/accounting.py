@@ -48,7 +48,7 @@ def summed_up(runs: list[ClusterRun]) -> Iterator[str]:
     planned = smallest(run.planned_gap_min for run in runs)
     yield (
         f"{handovers} handovers between hosts; smallest gap {_shown(ran_out)} after a lease ran out, "
-        f"{_shown(planned)} after one was given up"
+        f"{_shown(planned)} after one was given up or revoked"
     )
     stale = max((run.stale_max for run in runs), default=0)
     yield f"longest that a member outlived its deadline after its machine stood still: {_shown(stale)}"

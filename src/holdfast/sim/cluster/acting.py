@@ -60,6 +60,8 @@ class LeasedActing(Acting):
             member = member_policy(self._shell.state, decision.component)
             if member is not None and self._clock.now < self.stops_slowly_until:
                 return self._chance.between(member.run.stop_grace // 2, member.run.stop_grace)
+        if isinstance(decision, Start | Promote) and self._chance.often(0.6):
+            return self._chance.between(MILLISECOND, 8 * MILLISECOND)  # who takes over may be very quick
         return super()._time_of(decision)
 
     def _do(self, call: Call) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.loop.cluster import leasing, showing, whereabouts
 from holdfast.loop.cluster.observing import first_report
 from holdfast.loop.cluster.state import ClusterState
-from holdfast.loop.cluster.turn import next_wake, turn
+from holdfast.loop.cluster.turn import is_mere, next_wake, turn
 from holdfast.loop.localizing import localized
 from holdfast.loop.reporting import report_members
 from holdfast.model.beats import Beat
@@ -136,7 +136,7 @@ class ClusterAgent:
         self.state = after
         if self.host.tell is not None:
             self.host.tell_turn(event, before, after, orders)
-        is_mere_beat = isinstance(event, BeatHeard) and _is_mere(event.beat, before, after)
+        is_mere_beat = isinstance(event, BeatHeard) and is_mere(event.beat, before, after)
         if not is_mere_beat:
             self._pass_on(before, after, now)
         if after.held is not before.held or after.report is not before.report:
@@ -306,18 +306,3 @@ class ClusterAgent:
         """Hear a beat that came at `at`."""
         if not self.is_over:
             self.put(BeatHeard(beat, at))
-
-
-def _is_mere(beat: Beat, before: ClusterState, after: ClusterState) -> bool:
-    """Tell whether a beat said nothing but that its sender is there: nothing else follows from it."""
-    known = before.peers.get(beat.host)
-    return (
-        beat.report is None
-        and known is not None
-        and known.life == beat.life
-        and after.reach is before.reach
-        and after.held is before.held
-        and after.promises is before.promises
-        and after.flights is before.flights
-        and after.wake_at == before.wake_at
-    )

@@ -2,17 +2,20 @@
 
 from random import Random
 
-from holdfast.model.policy import CoordinatorLoss, Policy
+from holdfast.model.policy import Policy
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.model.value import replace
 from holdfast.sim.cluster.faults import LOCAL_KINDS, PRIMARY, ClusterFault, Trouble
+from holdfast.sim.cluster.meetings import MEETINGS, meet
 from holdfast.sim.cluster.simulation import ClusterSchedule
 from holdfast.sim.cluster.systems import systems
 
 _BEGINS = 2 * SECOND  # at first the hosts gather; few faults should fall into that
-_FAULTS_FOR = 7 * SECOND
+_FAULTS_FOR = 5 * SECOND
 _FAULTS_MAX = 5
-_SHARE_OF_MEETINGS = 0.3
+_LARGE = ("five_hold", "placed")  # many hosts have many beats: a schedule of theirs takes three times as long
+_SHARE_OF_LARGE = 0.3
+_SHARE_OF_MEETINGS = 0.4
 _AT_PRIMARY = 0.5  # of the faults: most of what is dangerous happens to whoever serves
 _OFTEN = (
     Trouble.AGENT_CRASH,
@@ -30,45 +33,15 @@ _NOT_WITH_GUARD_PAUSE = (
 )
 
 
-# What is dangerous when it meets, at whoever serves: the second comes while the first lasts.
-_MEETINGS = (
-    (Trouble.SLOW_LINKS, Trouble.AGENT_PAUSE),
-    (Trouble.SLOW_LINKS, Trouble.ISOLATE),
-    (Trouble.SLOW_LINKS, Trouble.STORE_CUT),
-    (Trouble.STORE_CUT, Trouble.AGENT_CRASH),
-    (Trouble.SWITCHOVER, Trouble.AGENT_PAUSE),
-    (Trouble.SWITCHOVER, Trouble.SLOW_STOPS, Trouble.STORE_AWAY),
-)
-_MEETINGS_WITH_HOLD = (
-    (Trouble.STORE_CUT, Trouble.BRIDGE),
-    (Trouble.STORE_CUT, Trouble.AGENT_PAUSE),
-    (Trouble.STORE_CUT, Trouble.MUTE),
-    (Trouble.STORE_CUT, Trouble.APART, Trouble.SLOW_LINKS),
-    (Trouble.STORE_CUT_ALL, Trouble.MACHINE_PAUSE),
-    (Trouble.STORE_CUT_ALL, Trouble.AGENT_CRASH),
-)
-
-
 def draw(random: Random) -> ClusterSchedule:
     """Return the next schedule: of faults that are drawn each for itself, or of a few that meet."""
-    name = random.choice(sorted(systems()))
+    meeting = random.choice(MEETINGS) if random.random() < _SHARE_OF_MEETINGS else None
+    names = [name for name in sorted(systems()) if name not in _LARGE or random.random() < _SHARE_OF_LARGE]
+    name = random.choice([n for n in names if "hold" in n] if meeting and meeting.needs_hold else names)
     files = systems()[name]
-    faults = _meeting(random, files[0]) if random.random() < _SHARE_OF_MEETINGS else _swarm(random, files[0])
+    faults = _swarm(random, files[0]) if meeting is None else meet(meeting, random, files[0])
     end = max(fault.at + fault.lasts for fault in faults)
     return ClusterSchedule(name, files, tuple(faults), end + 100 * MILLISECOND)
-
-
-def _meeting(random: Random, base: Policy) -> list[ClusterFault]:
-    holds = any(s.on_coordinator_loss is CoordinatorLoss.HOLD for s in base.services.values())
-    kinds = random.choice(_MEETINGS_WITH_HOLD * 2 + _MEETINGS if holds else _MEETINGS)
-    at = 5 * SECOND + random.randrange(0, SECOND, MILLISECOND)  # whoever serves has begun to
-    faults: list[ClusterFault] = []
-    for kind in kinds:
-        drawn = _fault(random, kind, base, 0)
-        lasts = random.randrange(2 * SECOND, 6 * SECOND, MILLISECOND)
-        faults.append(replace(drawn, at=at, host=PRIMARY, lasts=lasts))
-        at += random.randrange(-SECOND // 2, 5 * SECOND // 2, MILLISECOND)
-    return sorted(faults, key=lambda fault: fault.at)
 
 
 def _swarm(random: Random, base: Policy) -> list[ClusterFault]:

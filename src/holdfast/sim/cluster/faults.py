@@ -50,6 +50,7 @@ LOCAL_KINDS = (
 
 
 PRIMARY: HostName = "*"  # whichever host serves when the fault is put in
+STANDBY: HostName = "?"  # one that does not
 
 
 class ClusterFault(Value, frozen=True):

@@ -10,7 +10,7 @@ from holdfast.model.ids import HostName, ServiceName
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.model.value import replace
 from holdfast.sim.cluster.clocks import Gate
-from holdfast.sim.cluster.faults import PRIMARY, ClusterFault, Trouble
+from holdfast.sim.cluster.faults import PRIMARY, STANDBY, ClusterFault, Trouble
 from holdfast.sim.cluster.host import Host, Surroundings
 from holdfast.sim.cluster.network import STORE, Link
 from holdfast.sim.faults import Fault, FaultKind
@@ -32,17 +32,20 @@ class HarmingCluster:
 
     def harm(self, fault: ClusterFault) -> None:
         """Do what the fault says."""
-        if fault.host == PRIMARY:
+        if fault.host in (PRIMARY, STANDBY):
             fault = self._aimed(fault)
         note = self._do(fault)
         if self._around.tell is not None:
             self._around.tell(fault.host, "fault", (fault, note))
 
     def _aimed(self, fault: ClusterFault) -> ClusterFault:
-        """Return the fault with whoever serves now as its target."""
+        """Return the fault with whoever serves now as its target, or with another one."""
         serving = self._around.judging.anybody()
         host = serving.host if serving is not None else next(iter(self._hosts))
         target = fault.target
+        if fault.host == STANDBY:
+            others = [name for name in self._hosts if name != host]
+            return replace(fault, host=self._around.chance.pick(others))
         if serving is not None and fault.kind in (Trouble.DRAIN, Trouble.LOCAL):
             target = serving.component
         elif target == host:
@@ -68,11 +71,10 @@ class HarmingCluster:
                 self._around.judging.revoked(host.name)
                 self._around.store.revoke(host.name)
             case Trouble.LOSS:
-                self._trouble(host.name, loss=1)
-                self._later(lasts, partial(self._trouble, host.name, loss=-1))
+                self._around.network.lose(host.name, 1)
+                self._later(lasts, partial(self._around.network.lose, host.name, -1))
             case Trouble.SLOW_LINKS:
-                self._trouble(host.name, slow=1)
-                self._later(lasts, partial(self._trouble, host.name, slow=-1))
+                self._slow(host.name, lasts)
             case Trouble.SLOW_STOPS:
                 host.acting.stops_slowly_until = host.agent_clock.now + lasts
             case Trouble.FENCE_FAILS:
@@ -120,8 +122,12 @@ class HarmingCluster:
                 assert fault.kind is Trouble.STORE_CUT_ALL
                 return tuple(link for name in every for link in ((name, STORE), (STORE, name)))
 
-    def _trouble(self, host: HostName, *, loss: int = 0, slow: int = 0) -> None:
-        self._around.network.trouble(host, loss=loss, slow=slow)
+    def _slow(self, host: HostName, lasts: Duration) -> None:
+        ends = (STORE, *self._hosts)
+        out, home = tuple((host, end) for end in ends), tuple((end, host) for end in ends)
+        links = self._around.chance.pick((out, home, home, out + home))
+        self._around.network.slow(links, 1)
+        self._later(lasts, partial(self._around.network.slow, links, -1))
 
     def _send_store_away(self, lasts: Duration) -> str:
         store = self._around.store

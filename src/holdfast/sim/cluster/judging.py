@@ -67,7 +67,7 @@ class Judging:
 
     clock: Clockwork
     gap_min: Duration | None = None  # from one host's primary to another's, when the lease ran out
-    planned_gap_min: Duration | None = None  # when it was given up
+    planned_gap_min: Duration | None = None  # when it was given up, or revoked and its holder heard
     stale_max: Duration = 0
     takes: int = 0
     handovers: int = 0
@@ -128,7 +128,7 @@ class Judging:
                     self.tell(f"{serving.component} on {serving.host} serves")
                 last = self._ended.get(service)
                 if last is not None and last[0] != serving.host:
-                    self._handed_over(service, now - last[1])
+                    self._handed_over(service, last[0], now - last[1])
         for service, members in self._serving.items():
             for key, serving in members.items():
                 if key not in found.get(service, {}):
@@ -138,9 +138,9 @@ class Judging:
                         self.tell(f"{serving.component} on {serving.host} serves no more")
         self._serving = found
 
-    def _handed_over(self, service: ServiceName, gap: Duration) -> None:
+    def _handed_over(self, service: ServiceName, before: HostName, gap: Duration) -> None:
         self.handovers += 1
-        if service in self._given_last:
+        if service in self._given_last or before in self._revoked:
             self.planned_gap_min = gap if self.planned_gap_min is None else min(gap, self.planned_gap_min)
         else:
             self.gap_min = gap if self.gap_min is None else min(gap, self.gap_min)

@@ -23,7 +23,7 @@ class Network:
         self._chance = chance
         self._cut: Counter[Link] = Counter()
         self._mended_at: dict[Link, Instant] = {}
-        self._slow: Counter[HostName] = Counter()
+        self._slow: Counter[Link] = Counter()
         self._loss: Counter[HostName] = Counter()
         self._bettered_at: dict[HostName, Instant] = {}
 
@@ -37,11 +37,16 @@ class Network:
         for link in links:
             self._mended_at[link] = self._world.now
 
-    def trouble(self, host: HostName, *, slow: int = 0, loss: int = 0) -> None:
-        """Have what the host sends and gets be slow or lost more often, or take that back."""
-        self._slow[host] += slow
-        self._loss[host] += loss
+    def lose(self, host: HostName, more: int) -> None:
+        """Have what the host sends and gets be lost more often, or take that back."""
+        self._loss[host] += more
         self._bettered_at[host] = self._world.now
+
+    def slow(self, links: tuple[Link, ...], more: int) -> None:
+        """Have what passes these links come late, or take that back."""
+        for link in links:
+            self._slow[link] += more
+            self._bettered_at[link[0]] = self._bettered_at[link[1]] = self._world.now
 
     def was_whole(self, link: Link, since: Instant) -> bool:
         """Tell whether the link has let everything pass since then."""
@@ -52,7 +57,7 @@ class Network:
         return max(self._now_if_bad(end) for end in link)
 
     def _now_if_bad(self, host: HostName) -> Instant:
-        is_bad = self._slow[host] or self._loss[host]
+        is_bad = self._loss[host] or any(self._slow[link] for link in self._slow if host in link)
         return self._world.now if is_bad else self._bettered_at.get(host, 0)
 
     def send(self, link: Link, arrive: Callable[[], None], *, is_stream: bool = False) -> None:
@@ -80,6 +85,6 @@ class Network:
         return bool(self._loss) and (self._loss[link[0]] > 0 or self._loss[link[1]] > 0)
 
     def _extra(self, link: Link) -> Duration:
-        if not self._slow or not (self._slow[link[0]] or self._slow[link[1]]):
+        if not self._slow or not self._slow[link]:
             return 0
-        return self._chance.between(0, 600 * MILLISECOND)
+        return self._chance.between(0, 450 * MILLISECOND) if self._chance.often(0.6) else 0

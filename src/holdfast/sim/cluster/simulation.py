@@ -123,4 +123,4 @@ class ClusterSimulation:
 
 
 def _ppm(random: Random) -> int:
-    return random.choice((0, random.randint(-DRIFT_PPM, DRIFT_PPM), DRIFT_PPM, -DRIFT_PPM))
+    return random.choice((random.randint(-DRIFT_PPM, DRIFT_PPM), DRIFT_PPM, -DRIFT_PPM))

@@ -19,7 +19,7 @@ from holdfast.model.value import replace
 from holdfast.sim.policies import LIVE, changed, members, service
 
 LEASE = 2 * SECOND
-HEARTBEAT = 500 * MILLISECOND
+HEARTBEAT = 300 * MILLISECOND
 HOLD = CoordinatorLoss.HOLD
 _PROBE = replace(LIVE, every=2 * SECOND)
 
