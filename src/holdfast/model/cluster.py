@@ -54,7 +54,7 @@ class LastLease(Value, frozen=True):
     """The newest lease of a service, held or not: it outlives its holder's session."""
 
     lease: Lease
-    is_settled: bool = False  # given up in good order, or its host was proven to be off: its holder serves no more
+    is_settled: bool = False  # its holder serves no more: it gave it up, or its host is proven to be off
 
 
 class Assignment(Value, frozen=True):

@@ -126,18 +126,16 @@ class Clustering:
         self._local_turned_at = clock.now()
         self._nothing_held = asyncio.Event()
         self._nothing_held.set()
-        cluster.before_judging = self.beating.drain
-        for follower in (
-            self._pass_on,
-            self.arming,
-            self.beating,
-            self._ordering,
-            self._reporting,
-            self._tell,
-        ):
-            cluster.follow(follower)
-        turning.follow(self._follow_local)
-        turning.when_idle(self._is_turning)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Have each part told of the turns of both loops."""
+        self.turning.before_judging = self.beating.drain
+        followers = (self._pass_on, self.arming, self.beating, self._ordering, self._reporting, self._tell)
+        for follower in followers:
+            self.turning.follow(follower)
+        self._local.follow(self._follow_local)
+        self._local.when_idle(self._is_turning)
 
     def works(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
         """Return what has to run for as long as the agent does, by name."""
