@@ -122,6 +122,8 @@ def _placing(
     back_by = {host: since + waits for host, since in state.gone_since.items()}
     missing = frozenset(host for host, by in back_by.items() if now < by)
     missing |= _present(state) - state.view.hosts.keys()
+    if service.is_exclusive and leasing.waits_for_last(state, service.name, now) is not None:
+        missing |= {state.view.last_leases[service.name].lease.host}
     used = sum(now - at < MINUTE for at in state.moved_at) + moves
     budget = 0 if _is_mass_failure(state) else max(0, state.policy.cluster.moves_max - used)
     # Who may come back keeps its members, but is given no new ones.
@@ -169,6 +171,8 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
         return Led()  # its agent has not told yet how it is
     if (waiting := _first_choice(state, service, lease, candidates, now)) is not None:
         return waiting
+    if (last := leasing.waits_for_last(state, service.name, now)) is not None:
+        return Led(withheld={service.name: last[0]}, wakes=(last[1],) if last[1] is not None else ())
     chosen = holders.choose(
         candidates,
         holder,

@@ -5,7 +5,7 @@ out. In between lies a short doubt: our session is over before its time, and nob
 bound to a new session if that comes off quickly; the member serves on meanwhile, for a moment.
 """
 
-from holdfast.detect.reach import Reach
+from holdfast.detect.reach import Peer, Reach
 from holdfast.loop.cluster import promising
 from holdfast.loop.cluster.state import ClusterState, HeldLease, LastHeld, member_report
 from holdfast.loop.cluster.whereabouts import host_of
@@ -152,7 +152,7 @@ def _take(
         return None, f"{wanted.holder} cannot serve: {report.unfit if report else 'not looked at yet'}", None
     if (bound := promising.why_bound(state, policy.name, now)) is not None:
         return None, *bound
-    if (waiting := _waits_for_last(state, policy.name, now)) is not None:
+    if (waiting := waits_for_last(state, policy.name, now)) is not None:
         return None, *waiting
     if policy.needs_fencing and (last := unproven(state, policy.name)) is not None and last.host != state.me:
         return None, f"{last.host} held it and may serve still: that has to be proven first", None
@@ -167,34 +167,43 @@ def _is_for_us(state: ClusterState, policy: ServicePolicy, wanted: Assignment) -
     return wanted.host == state.me and host_of(state, policy, wanted.holder) == state.me
 
 
-def _waits_for_last(state: ClusterState, service: ServiceName, now: Instant) -> tuple[str, Instant] | None:
-    """Return why the last holder goes first: its lease vanished under it, and it still serves as far as we hear.
+def waits_for_last(
+    state: ClusterState, service: ServiceName, now: Instant
+) -> tuple[str, Instant | None] | None:
+    """Return why the last holder goes first, and until when: its lease vanished under it, and it still serves as far as we hear.
 
-    A lease may be lost though it was renewed (an etcd leader that was frozen and thawed). Its holder takes it again.
+    A lease may be lost though it was renewed (an etcd leader that was frozen and thawed), or while the coordinator was away
+    and the others promised. Its holder takes it again.
     """
     assert state.view is not None
     assert state.policy.cluster is not None
-    last = state.view.last_leases.get(service)
-    if last is None or last.is_settled or last.lease.host == state.me:
+    last, lasts = state.view.last_leases.get(service), state.policy.cluster.lease
+    if last is None or last.is_settled or service in state.view.leases or last.lease.host == state.me:
         return None
     host, seen = last.lease.host, state.last_held.get(service)
     is_seen = seen is not None and seen.lease.epoch == last.lease.epoch
     if is_seen and seen is not None and seen.was_given:
         return None
-    free_since = seen.free_since if is_seen and seen is not None else state.started_at
-    until = free_since + state.policy.cluster.lease
-    if now >= until:
-        return None
     peer = state.peers.get(host)
     if peer is None or not peer.life:
-        until = state.started_at + state.policy.cluster.lease
+        until = state.started_at + lasts
         return (f"{host} held it last, and could not be heard yet", until) if now < until else None
-    if peer.life != last.lease.life or state.reach.get(host) not in (Reach.HEARD, Reach.SUSPECT):
+    if state.reach.get(host) not in (Reach.HEARD, Reach.SUSPECT) or not _serves_on(peer, last.lease):
         return None
-    report = peer.report.members.get(component_id(service, last.lease.member)) if peer.report else None
-    if peer.report is not None and (report is None or report.is_clear):
-        return None
-    return f"{host} lost it without giving it up, was just heard, and serves: it may take it again", until
+    why = f"{host} lost it without giving it up, was just heard, and serves: it may take it again"
+    if promising.holds_on(state, service):
+        return why, None  # for as long as that is so: the word of all others carries it
+    until = (seen.free_since if is_seen and seen is not None else state.started_at) + lasts
+    return (why, until) if now < until else None
+
+
+def _serves_on(peer: Peer, lease: Lease) -> bool:
+    """Tell whether a host goes on serving under a lease that it held, as far as it told."""
+    member = component_id(lease.service, lease.member)
+    report = peer.report.members.get(member) if peer.report is not None else None
+    if peer.life == lease.life:
+        return peer.report is None or (report is not None and not report.is_clear)
+    return report is not None and lease_it_serves(report) == lease.epoch
 
 
 def unproven(state: ClusterState, service: ServiceName) -> Lease | None:
