@@ -134,5 +134,5 @@ MUTANTS = (
     Mutant("served_without_asking_again", ((Arming, "permit", _permitted),)),
     Mutant("epochs_outside_the_block_of_the_lease", ((observe_cluster, "first_epoch_of", _old_epochs),)),
     Mutant("fencing_not_awaited", ((leasing, "unproven", _nothing),)),
-    Mutant("last_holder_not_waited_for", ((leasing, "_waits_for_last", _nothing),)),
+    Mutant("last_holder_not_waited_for", ((leasing, "waits_for_last", _nothing),)),
 )

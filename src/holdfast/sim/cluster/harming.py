@@ -138,7 +138,7 @@ class HarmingCluster:
         return ""
 
     def _upgrade(self, host: Host) -> None:
-        host.end_agent(_UPGRADE_TAKES)
+        host.end_agent(_UPGRADE_TAKES, in_order=True)
 
     def _apply(self) -> None:
         files, store = self._around.files, self._around.store

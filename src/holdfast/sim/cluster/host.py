@@ -114,10 +114,12 @@ class Host:
             for name, service in self.shell.state.policy.services.items()
         }
 
-    def end_agent(self, back_after: Duration) -> str:
-        """Have the agent die, and come back after a while."""
+    def end_agent(self, back_after: Duration, *, in_order: bool = False) -> str:
+        """Have the agent end, and come back after a while. In order: with everything on disk."""
         if not self.shell.is_alive:
             return "it does not run"
+        if in_order:
+            self.shell.sync()
         self._kill_agent()
         self._due(back_after)
         return ""
