@@ -6,6 +6,7 @@ import signal
 from tests.lab.hosts import Cluster
 from tests.lab.several_hosts import (
     LEASE,
+    LISTEN,
     PORT,
     ask,
     healed,
@@ -84,3 +85,18 @@ def test_a_file_that_would_deafen_the_hosts_is_refused_and_changes_nothing(etcd3
         assert "cluster.port cannot change while agents run" in refused.stderr
     assert all(host["reach"] in {"me", "heard"} for host in seen_from(etcd3, old)["hosts"])
     judge(etcd3)
+
+
+def test_a_host_without_a_balancer_runs_what_is_placed_there(etcd3: Cluster) -> None:
+    hosts = [host.name for host in etcd3.site.hosts]
+    job = {"mode": "active-active", "members": len(hosts), "run": ["sleep", JOB]}
+    web = etcd3.witnesses("web", PORT + 1, mode="active-active", traffic={"listen": f"0.0.0.0:{LISTEN}"})
+    del web["run"]["promote"], web["run"]["demote"]
+    etcd3.write({"job": job, "web": web}, lease=LEASE)
+    for host in hosts[:-1]:
+        etcd3.start_agent(host)
+    etcd3.start_agent(hosts[-1], PATH="/usr/bin:/bin")  # Debian's HAProxy is in /usr/sbin
+    etcd3.until(lambda: all(etcd3.processes(host, JOB) for host in hosts), "a job on every host")
+    told = ask(etcd3, hosts[-1], "status")
+    assert "cannot run haproxy" in told.stdout, told.stdout + told.stderr
+    assert shutil.which("haproxy", path="/usr/bin:/bin") is None

@@ -76,9 +76,15 @@ class Reloading:
         return failure.message if failure is not None else ""
 
     async def put_part_in_force(self, policy: Policy) -> Result:
-        """Put a part in force that is another one because members were placed elsewhere, after what is under way."""
+        """Put a part in force that is another one because members were placed elsewhere, after what is under way.
+
+        The leader counts on it: a balancer that does not take it over keeps nobody from looking after the members.
+        """
         async with self._one:
-            return await self.put_in_force(policy)
+            result = await self.put_in_force(policy)
+            if result.ending is not Ending.DONE and policy != self._turning.state.policy:
+                self.tell_core(policy)
+            return result
 
     def _note(self, failure: Failure | None, by: str) -> None:
         if failure is not None:
