@@ -109,7 +109,7 @@ class TakeLease(Tagged, frozen=True):
     after: Epoch
     why: str
     id: int = 0
-    above: Epoch = 0  # larger than `after` if the coordinator has gone back: the new epoch is above this one too
+    above: Epoch = 0  # the new epoch is above this one too: the coordinator may have gone back
 
 
 class AdoptLease(Tagged, frozen=True):

@@ -134,7 +134,7 @@ class Finished(Tagged, frozen=True):
     error: str = ""
     incarnation: Incarnation | None = None  # Start: of the new process
     exit: Exit | None = None  # Stop: how the process ended
-    is_unbegun: bool = False  # FAILED: not permitted now, nothing was tried, so it says nothing of the component
+    is_unbegun: bool = False  # FAILED: not permitted now, so it says nothing of the component
 
 
 class PolicyChanged(Tagged, frozen=True):
