@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -141,9 +142,10 @@ class TwoHosts:
 
     def await_well(self) -> None:
         for host in self.address:
-            self.until(
-                host, lambda _: self.ask(host, "status").returncode == 0, f"all is well, seen from {host}"
-            )  # noqa: B023 - it is called here and now
+            self.until(host, partial(self.answers_well, host), f"all is well, seen from {host}")
+
+    def answers_well(self, host: str, _: object) -> bool:
+        return self.ask(host, "status").returncode == 0
 
     def clean_up(self) -> None:
         for host in tuple(self.agents):
