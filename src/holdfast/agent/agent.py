@@ -304,7 +304,9 @@ class Agent:
 
     async def _reload_once(self) -> None:
         if self._clustering is not None and (number := self._clustering.sharing.number):
-            text = f"SIGHUP changes nothing: policy {number} is shared by all hosts; `holdfast apply` changes it"
+            text = (
+                f"SIGHUP changes nothing: policy {number} is shared by all hosts; `holdfast apply` changes it"
+            )
             self._say(Line(Level.WARN, "agent", "reload", text))
             return
         await self._reloading.reload("SIGHUP")
