@@ -10,7 +10,7 @@ PY := .venv/bin/python
 CODE := $(strip $(foreach dir,src tests bench,$(if $(shell find $(dir) -name '*.py' -print -quit 2>/dev/null),$(dir))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sim bench format lock bootstrap venv clean
+.PHONY: help demo test check sim sim-night bench format lock bootstrap venv clean
 
 help: ## list what can be made
 	@echo "holdfast: make TARGET"
@@ -32,6 +32,9 @@ check: venv ## lint, format, types, floors; changes nothing
 
 sim: venv ## simulate faults on virtual time (SEEDS=200: how many seeds; ARGS="..." for options)
 	@$(PY) -m holdfast.sim --seeds $(SEEDS) $(ARGS)
+
+sim-night: venv ## a million schedules of several hosts: some hours on two cores (SEEDS=..., ARGS="--first 1000000" for others)
+	@$(PY) -m holdfast.sim --cluster --seeds $(if $(filter 200,$(SEEDS)),1000000,$(SEEDS)) --jobs $$(nproc) $(ARGS)
 
 bench: venv ## measure: runs each bench/*.py, side by side with what it is compared with
 	@for file in bench/*.py; do echo "== $$file"; $(PY) $$file $(ARGS) || exit 1; done

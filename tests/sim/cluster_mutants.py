@@ -115,7 +115,6 @@ MUTANTS = (
     Mutant(
         "promise_by_majority", ((promising, "sure_until", _by_majority), (turn, "sure_until", _by_majority))
     ),
-    Mutant("promised_while_a_take_is_on_its_way", ((promising, "is_taking", _never),)),
     Mutant("promise_not_kept", ((promising, "why_bound", _nothing),)),
     Mutant("promise_of_the_last_life_forgotten", ((promising, "why_bound", _word_of_this_life_only),)),
     Mutant(

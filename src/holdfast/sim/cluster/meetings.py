@@ -30,7 +30,7 @@ MEETINGS = (
     # nobody but the guard to end what a lease carried
     *[Meeting((Guest(Trouble.AGENT_PAUSE, lasts=(3000, 4500)),))] * 2,
     # the same, and the answer to its last renewal was late
-    *[Meeting((Guest(Trouble.SLOW_LINKS), Guest(Trouble.AGENT_PAUSE, after=(200, 1500))))] * 3,
+    *[Meeting((Guest(Trouble.SLOW_LINKS), Guest(Trouble.AGENT_PAUSE, after=(200, 1500))))] * 5,
     Meeting((Guest(Trouble.SLOW_LINKS), Guest(Trouble.ISOLATE, after=(200, 2500)))),
     Meeting((Guest(Trouble.SLOW_LINKS), Guest(Trouble.STORE_CUT, after=(200, 2500), lasts=(1000, 3000)))),
     # an agent that comes back just when its lease ends
@@ -40,11 +40,11 @@ MEETINGS = (
         Meeting(
             (
                 Guest(Trouble.SWITCHOVER, lasts=(0, 1)),
-                Guest(Trouble.STORE_AWAY, after=(0, 400), lasts=(100, 900)),
+                Guest(Trouble.STORE_AWAY, after=(0, 150), lasts=(100, 600)),
             )
         )
     ]
-    * 2,
+    * 4,
     Meeting(
         (
             Guest(Trouble.SLOW_STOPS),
@@ -55,17 +55,21 @@ MEETINGS = (
     Meeting((Guest(Trouble.SWITCHOVER), Guest(Trouble.AGENT_PAUSE, STANDBY, (0, 400), (1500, 4000)))),
     # one that could take over is not heard, or not asked
     Meeting((_CUT, Guest(Trouble.BRIDGE, after=(-500, 2000))), needs_hold=True),
+    *[Meeting((_CUT, Guest(Trouble.APART, STANDBY, (-500, 800), (3500, 5500))), needs_hold=True)] * 3,
     Meeting((_CUT, Guest(Trouble.AGENT_PAUSE, after=(1000, 3500))), needs_hold=True),
     Meeting((_CUT, Guest(Trouble.MUTE, after=(500, 2500))), needs_hold=True),
     Meeting((_CUT, Guest(Trouble.AGENT_CRASH, STANDBY, (1000, 3000), (50, 400))), needs_hold=True),
-    Meeting(
-        (
-            Guest(Trouble.SLOW_LINKS, STANDBY, lasts=(4000, 6000)),
-            _CUT,
-            Guest(Trouble.APART, after=(0, 800), lasts=(1500, 3500)),
-        ),
-        needs_hold=True,
-    ),
+    *[
+        Meeting(
+            (
+                _CUT,
+                Guest(Trouble.APART, after=(-300, 500), lasts=(2400, 3600)),
+                Guest(Trouble.STORE_AWAY, after=(1800, 2600), lasts=(500, 1500)),
+            ),
+            needs_hold=True,
+        )
+    ]
+    * 3,
     Meeting((Guest(Trouble.STORE_CUT_ALL), Guest(Trouble.MACHINE_PAUSE, after=(0, 3000))), needs_hold=True),
     Meeting(
         (Guest(Trouble.STORE_CUT_ALL), Guest(Trouble.AGENT_CRASH, after=(0, 3000), lasts=(100, 1500))),

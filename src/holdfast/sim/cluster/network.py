@@ -87,4 +87,4 @@ class Network:
     def _extra(self, link: Link) -> Duration:
         if not self._slow or not self._slow[link]:
             return 0
-        return self._chance.between(0, 450 * MILLISECOND) if self._chance.often(0.6) else 0
+        return self._chance.between(150 * MILLISECOND, 430 * MILLISECOND) if self._chance.often(0.6) else 0
