@@ -214,6 +214,7 @@ class Clustering:
             and state.entitlements is before.entitlements
             and state.is_going_down == before.is_going_down
             and state.pause is before.pause
+            and state.looked_at == before.looked_at  # some of it changes by time alone
         ):
             return
         members = report_members(state, turned.at)
