@@ -25,6 +25,7 @@ from holdfast.agent.changes import Changes
 from holdfast.agent.cluster.clustering import Clustering, Joints, Place
 from holdfast.agent.cluster.commanding import Commanding
 from holdfast.agent.cluster.host import Host
+from holdfast.agent.cluster.postgresql import look_after_servers
 from holdfast.agent.control import Control
 from holdfast.agent.directory import StateDirectory
 from holdfast.agent.epochs import EpochBook
@@ -48,6 +49,7 @@ from holdfast.model.events import AgentStarted, Ending, Probed
 from holdfast.model.ids import ComponentId, HostName, Incarnation
 from holdfast.model.observation import Observation
 from holdfast.model.policy import OcfAgent, Policy
+from holdfast.model.postgresql import PostgresServer
 from holdfast.model.time import SECOND
 from holdfast.ocf.adapter import OcfAgents
 from holdfast.probing import ProbeEngine
@@ -95,10 +97,11 @@ class Agent:
             self._journal,
             wake_every=min(TICK_EVERY, notifier.alive_every or TICK_EVERY),
         )
+        self._processes = processes = LocalProcesses(path)
         agents = OcfAgents(
             path, lambda: self._turning.state.policy, host=host.name if host is not None else ""
         )
-        self._components = ComponentsByKind(path, LocalProcesses(path), {OcfAgent: agents})
+        self._components = ComponentsByKind(path, processes, {OcfAgent: agents})
         self._probing = ProbeEngine(random.Random(secrets.randbits(64)))  # noqa: S311 - jitter, no secret
         self._traffic = HaproxyTraffic(path)
         put = self._turning.put
@@ -239,6 +242,8 @@ class Agent:
         place = Place(self._policy, host.name, host.secret, path, self._file.parent)
         clustering = Clustering(place, self._turning, joints, self._say)
         self._carrying_out.permits = clustering.arming
+        servers = look_after_servers(clustering, host.secret, self._turning, self._processes, self._say)
+        self._components.add(PostgresServer, servers)
         reloading.part_of = clustering.localizing.part_of
         reloading.when_whole = clustering.give
         return clustering

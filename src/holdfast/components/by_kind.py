@@ -36,6 +36,10 @@ class ComponentsByKind:
         self._processes = processes
         self._kinds = dict(kinds)
 
+    def add(self, kind: type[Managed], adapter: Kind) -> None:
+        """Have components of one more kind go to `adapter`; before anything is watched."""
+        self._kinds[kind] = adapter
+
     def watch(self, listener: ComponentListener) -> None:
         """Report to `listener` from now on."""
         for adapter in self._all():

@@ -18,14 +18,17 @@ from holdfast.model.policy import (
     Managed,
     MemberPolicy,
     Mode,
+    OcfAgent,
     Policy,
     ProcessSpec,
     ServicePolicy,
 )
+from holdfast.model.postgresql import PostgresServer
 from holdfast.model.value import Value, replace
 
 # The fields that only a restart can change: those of `run_digest`.
 RESTART_FIELDS = ("command", "env", "user", "group", "directory", "managed")
+_SERVER_FIELDS = ("data", "programs", "user", "superuser", "host", "port")
 _ROUTE_FIELDS = ("host", "port", "traffic_weight")
 _HOSTS_FIELDS = ("on_coordinator_loss", "needs_fencing", "with_primary_of")
 _KEYS = {  # fields of the model that are called otherwise in the file
@@ -227,7 +230,10 @@ def _member(subject: str, old: MemberPolicy, new: MemberPolicy, *, has_traffic: 
 def _adjusted_managed(old: Managed | None, new: Managed | None) -> tuple[str, ...]:
     if old is None or new is None:
         return ()
-    names = (name for name in _differing(old, new) if name not in ("provider_agent", "parameters"))
+    if type(old) is not type(new):
+        return ()
+    ours = _SERVER_FIELDS if isinstance(old, PostgresServer) else ("provider_agent", "parameters")
+    names = (name for name in _differing(old, new) if name not in ours)
     return tuple(f"run.{name}" for name in names)
 
 
@@ -276,8 +282,12 @@ def _run_fields(old: ProcessSpec, new: ProcessSpec) -> tuple[str, ...]:
 
 def _managed_fields(old: Managed | None, new: Managed | None) -> tuple[str, ...]:
     """Return what only a restart can change of what an agent is told; parameters by name."""
-    if old is None or new is None or old.provider_agent != new.provider_agent:
+    if isinstance(old, PostgresServer) and isinstance(new, PostgresServer):
+        return tuple(f"postgresql.{name}" for name in _differing(old, new, _SERVER_FIELDS))
+    if not (isinstance(old, OcfAgent) and isinstance(new, OcfAgent)):
         return () if old == new else ("ocf",)
+    if old.provider_agent != new.provider_agent:
+        return ("ocf",)
     names = sorted(old.parameters.keys() | new.parameters.keys())
     return tuple(
         f"parameters.{name}" for name in names if old.parameters.get(name) != new.parameters.get(name)

@@ -9,6 +9,7 @@ from holdfast.config.hosts import Hosts, address_of
 from holdfast.config.keys import Reading, key_place, read_table
 from holdfast.config.kinds import NAME_PATTERN, RefusedError, name_kind
 from holdfast.config.ocf import check_mode
+from holdfast.config.postgresql import settled
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.quantities import Whole
@@ -17,6 +18,7 @@ from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, R
 from holdfast.model import blanks
 from holdfast.model.ids import HostName, MemberName, ServiceName
 from holdfast.model.policy import MemberPolicy, Mode, PlacementPolicy, ServicePolicy
+from holdfast.model.postgresql import PostgresServer
 from holdfast.model.value import Value, replace
 
 _FIRST_PORT_TOO_HIGH = "counts up past 65535"
@@ -222,10 +224,13 @@ def _member(
 def _with_mode(
     member: MemberPolicy | None, mode: Mode, reading: Reading, scope: Scope
 ) -> MemberPolicy | None:
-    """Return the member with what its mode means for a resource agent: a standby has to run without serving."""
+    """Return the member with what its mode means for who manages it: a standby has to run without serving."""
     if member is None or member.run.managed is None:
         return member
-    check_mode(member.run.managed, mode, reading.key_places.get("mode", reading.place), scope)
+    place = reading.key_places.get("mode", reading.place)
+    if isinstance(member.run.managed, PostgresServer):
+        return settled(member, member.run.managed, mode, place, scope)
+    check_mode(member.run.managed, mode, place, scope)
     managed = replace(member.run.managed, is_promotable=mode is Mode.ACTIVE_STANDBY)
     return replace(member, run=replace(member.run, managed=managed))
 

@@ -12,6 +12,7 @@ from holdfast.config.hosts import HOSTS, PLACEMENT
 from holdfast.config.keys import Key, Later, Part, Reading, Section, Table
 from holdfast.config.kinds import Choice, Flag, Kind, ListOf, MapOf, Plain, Schema, Signal, Text, name_kind
 from holdfast.config.ocf import MONITOR, PARAMETERS, TIMEOUTS, AgentName, check_parameters
+from holdfast.config.postgresql import POSTGRESQL
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import show_key
 from holdfast.config.quantities import Number, Size, Span, Whole
@@ -64,8 +65,9 @@ RUN = Table(
         Key("parameters", PARAMETERS, "ocf: what the agent is told", model=model.OcfAgent),
         Key("monitor", Part(MONITOR), "ocf: how the agent is asked how it is", model=model.OcfAgent),
         Key("timeouts", Part(TIMEOUTS), "ocf: how long its actions may take", model=model.OcfAgent),
+        Key("postgresql", Section(POSTGRESQL), "a PostgreSQL server, in place of a command", default="none"),
     ),
-    exactly_one=("command", "ocf"),
+    exactly_one=("command", "ocf", "postgresql"),
     example="write, for example, run: [my-server, --port, '{port}']",
     is_shared_out=True,
 )
@@ -78,19 +80,19 @@ class Run(Section, frozen=True):
         """Return how to run it."""
         section = as_section(node)
         spec: model.ProcessSpec | Invalid = super().read(section, scope)
-        if spec is INVALID or spec.managed is None or check_parameters(section, spec.managed, scope):
+        if spec is INVALID or not isinstance(spec.managed, model.OcfAgent):
             return spec
-        return INVALID
+        return spec if check_parameters(section, spec.managed, scope) else INVALID
 
     def check(self, reading: Reading, scope: Scope) -> bool:
         """Tell whether every key goes with what runs it."""
-        asked = "ocf" if "ocf" in reading.key_places else "command"
+        asked = next((name for name in ("ocf", "postgresql") if name in reading.key_places), "command")
         of_ocf = {key.name for key in RUN.keys if key.model is model.OcfAgent}
         fits = True
         for name, place in reading.key_places.items():
-            if name in (*RUN.exactly_one, "log_max") or (name in of_ocf) == (asked == "ocf"):
+            other = "ocf" if name in of_ocf else "command"
+            if name in (*RUN.exactly_one, "log_max") or other == asked:
                 continue
-            other = "command" if asked == "ocf" else "ocf"
             scope.refuse_at(place, f"{show_key(name)} goes with {other}, not with {asked}", "remove it")
             fits = False
         return fits
@@ -99,6 +101,8 @@ class Run(Section, frozen=True):
         """Return it from a section without faults."""
         fields = reading.fields()
         stop = fields.pop("stop", {})
+        if "postgresql" in fields:
+            return model.ProcessSpec(command=(), managed=fields.pop("postgresql"), **fields)
         if "ocf" not in fields:
             return model.ProcessSpec(**fields, **stop)
         times = fields.pop("monitor", {}) | fields.pop("timeouts", {})

@@ -57,9 +57,19 @@ def best(candidates: tuple[Candidate, ...]) -> Candidate | None:
     return min(fit, key=_rank, default=None)
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, int, int]:
+def _rank(candidate: Candidate) -> tuple[bool, bool, int, int, bool, int, int]:
     is_doubted = candidate.report.status is Status.SUSPECT
-    return (not candidate.is_heard, is_doubted, -candidate.favour, candidate.burden)
+    # Who tells no place streams, or has none to compare. Of those that stand still the furthest comes first: what it has, others lack.
+    timeline, place = candidate.report.position
+    stands_still = bool(timeline)
+    comfort = (is_doubted, -candidate.favour, candidate.burden)
+    return (not candidate.is_heard, stands_still, -timeline, -place, *comfort)
+
+
+def _is_behind(chosen: Candidate, others: tuple[Candidate, ...]) -> bool:
+    """Tell whether another fit member's log goes further: both stand still, or they would tell no position."""
+    own = chosen.report.position
+    return own != (0, 0) and any(o.report.position > own and is_fit(o) and o.is_heard for o in others)
 
 
 def choose(
@@ -86,7 +96,7 @@ def choose(
             return Choice(first.member, first.host, "the file asks for failback, and it is stable again")
         return _keep_or_move(current, others, by_name.get(assigned) if assigned is not None else None)
     chosen = by_name.get(assigned) if assigned is not None else None
-    if chosen is not None and is_fit(chosen) and not chosen.report.leaving:
+    if chosen is not None and is_fit(chosen) and not chosen.report.leaving and not _is_behind(chosen, others):
         return Choice(chosen.member, chosen.host, "")
     target = best(others)
     if target is None:

@@ -5,6 +5,7 @@ from holdfast.model.duty import member_policy
 from holdfast.model.ids import ComponentId, Incarnation
 from holdfast.model.observation import Observation, Outcome
 from holdfast.model.policy import Mode, ProbePolicy
+from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import (
     ComponentState,
@@ -25,7 +26,8 @@ def exited(state: State, event: events.ProcessExited, now: Instant) -> State:
         return state
     match component.process:
         case ProcessRunning(incarnation=incarnation) if incarnation == event.incarnation:
-            is_ours = component.flight is not None and component.flight.action == "stop"
+            action = component.flight.action if component.flight is not None else ""
+            is_ours = action == "stop" or (action == "demote" and _ends_by_demotion(state, event.component))
             return state.with_component(gone(component, event.incarnation, event.exit, now, is_ours=is_ours))
         case ProcessAbsent(last=last) if component.flight is not None and component.flight.action == "start":
             if last == event.incarnation:
@@ -34,6 +36,12 @@ def exited(state: State, event: events.ProcessExited, now: Instant) -> State:
             return state.with_component(gone(component, event.incarnation, event.exit, now, is_ours=False))
         case _:
             return state
+
+
+def _ends_by_demotion(state: State, id_: ComponentId) -> bool:
+    """Tell whether it gives its role back by ending: PostgreSQL cannot step back, it is started as a standby next."""
+    member = member_policy(state, id_)
+    return member is not None and isinstance(member.run.managed, PostgresServer)
 
 
 def gone(

@@ -4,7 +4,8 @@ import hashlib
 
 import msgspec
 
-from holdfast.model.policy import ProcessSpec
+from holdfast.model.policy import OcfAgent, ProcessSpec
+from holdfast.model.postgresql import PostgresServer
 
 
 def run_digest(spec: ProcessSpec) -> str:
@@ -13,6 +14,10 @@ def run_digest(spec: ProcessSpec) -> str:
     Of what a resource agent manages: the agent and its parameters. Hooks, signals, timeouts and grace periods are left out:
     they are read when needed.
     """
+    if isinstance(spec.managed, PostgresServer):  # parameters are read again by a server that runs
+        server = spec.managed
+        place = (server.data, server.programs, server.user, server.superuser, server.host, server.port)
+        return hashlib.sha256(msgspec.json.encode(place)).hexdigest()[:16]
     basis: tuple[object, ...] = (
         spec.command,
         sorted(spec.env.items()),
@@ -20,6 +25,6 @@ def run_digest(spec: ProcessSpec) -> str:
         spec.group,
         spec.directory,
     )
-    if spec.managed is not None:  # so that what runs now keeps its digest
+    if isinstance(spec.managed, OcfAgent):  # so that what runs now keeps its digest
         basis = (*basis, spec.managed.provider_agent, sorted(spec.managed.parameters.items()))
     return hashlib.sha256(msgspec.json.encode(basis)).hexdigest()[:16]

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id
+from holdfast.model.postgresql import PostgresCheck, PostgresServer
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
 
@@ -51,7 +52,7 @@ class OcfAgent(Tagged, frozen=True):
     demote_timeout: Duration = 2 * MINUTE
 
 
-Managed: TypeAlias = OcfAgent  # kinds of components that are more than a process of ours
+Managed: TypeAlias = OcfAgent | PostgresServer  # kinds of components that are more than a process of ours
 
 
 class ProcessSpec(Value, frozen=True):
@@ -131,7 +132,7 @@ class ExecCheck(Tagged, frozen=True):
     command: tuple[str, ...]
 
 
-Check: TypeAlias = TcpCheck | HttpCheck | ExecCheck
+Check: TypeAlias = TcpCheck | HttpCheck | ExecCheck | PostgresCheck
 
 
 class Purpose(StrEnum):

@@ -85,7 +85,7 @@ async def prepare(instance: Instance, settings: Settings) -> Control:
         control = await read_control(instance)
     except Unreadable as error:
         raise NotStarted(f"its data cannot be used: {error}") from None
-    is_standby = settings.upstream is not None
+    is_standby = settings.is_standby or settings.upstream is not None
     try:
         take_over_auto_conf(instance)
         write_clients(instance, settings.peers)

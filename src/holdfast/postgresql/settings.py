@@ -52,6 +52,7 @@ class Settings(Value, frozen=True):
     """What an instance shall be."""
 
     upstream: Upstream | None = None  # None: follows nobody
+    is_standby: bool = False  # without an upstream too: it waits for one, or to be promoted
     has_slot: bool = True  # it streams through its own slot on the upstream
     synchronous: str = ""  # synchronous_standby_names, in force as soon as it is primary
     parameters: Mapping[str, str] = {}  # wanted by the operator; they win over DEFAULTS, never over OWN

@@ -40,7 +40,8 @@ from holdfast.model.cluster_events import MembersReported, PolicyGiven, ViewSeen
 from holdfast.model.events import ElsewhereSeen, Entitled
 from holdfast.model.ids import ComponentId, HostName, ServiceName
 from holdfast.model.policy import Policy
-from holdfast.model.time import MILLISECOND, SECOND, Duration
+from holdfast.model.state import State
+from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import Result
 
@@ -74,6 +75,10 @@ class Joints(NamedTuple):
 class Clustering:
     """One host of the cluster."""
 
+    # Of kinds of components that look after themselves across hosts: what more they say of members here, and their works.
+    supplemented: Callable[[dict[ComponentId, MemberReport]], dict[ComponentId, MemberReport]] = dict
+    more_works: tuple[tuple[str, Callable[[], Coroutine[Any, Any, None]]], ...] = ()
+
     def __init__(self, place: Place, turning: Turning, joints: Joints, say: Callable[[Line], None]) -> None:
         policy, me, secret, directory = place.policy, place.me, place.secret, place.directory
         assert policy.cluster is not None
@@ -95,12 +100,12 @@ class Clustering:
         )
         self.turning = cluster = ClusterTurning(state)
         limit = min(max(policy.cluster.lease // 6, ANSWER_MIN), ANSWER_MAX)
-        self._coordinator = connect(policy.cluster.coordinator, limit=limit, outlives_process=True)
-        self.book = book = ClusterBook(self._coordinator, f"/{policy.system}", me, life, secret=secret)
+        self.coordinator = connect(policy.cluster.coordinator, limit=limit, outlives_process=True)
+        self.book = book = ClusterBook(self.coordinator, f"/{policy.system}", me, life, secret=secret)
         self.guarding = Guarding(directory)
         self.arming = Arming(self.guarding, joints.facts, joints.facts_to_be, self._state, say)
         self.keeping = SessionKeeping(
-            self._coordinator, policy.cluster.lease, cluster.put, is_well=self._is_well, chance=chance
+            self.coordinator, policy.cluster.lease, cluster.put, is_well=self._is_well, chance=chance
         )
         self.campaigning = Campaigning(
             book.election(now=clock.now, chance=chance),
@@ -110,7 +115,7 @@ class Clustering:
             above=lambda: max(self._state().assigned_under.values(), default=0),
         )
         self.seeing = Seeing(
-            self._coordinator, book, on_view=self._on_view, on_policy=self._on_policy, chance=chance
+            self.coordinator, book, on_view=self._on_view, on_policy=self._on_policy, chance=chance
         )
         self.beating = HeartBeating(cluster, secret, say)
         self.localizing = Localizing(directory, self._state, joints.put_in_force, say)
@@ -150,6 +155,7 @@ class Clustering:
             ("shared policy", self.sharing.run()),
             ("memory", self.remembering.run()),
             ("report", self._reporting.run()),
+            *((name, work()) for name, work in self.more_works),
         )
 
     def _watch_beat(self) -> Duration:
@@ -186,7 +192,7 @@ class Clustering:
         """Let go of the network, and write down what is not yet."""
         self.remembering.close()
         await self.beating.close()
-        await self._coordinator.close()
+        await self.coordinator.close()
         await self.guarding.close()
 
     # --- between the loops ----------------------------------------------------------------------------
@@ -217,7 +223,15 @@ class Clustering:
             and state.looked_at == before.looked_at  # some of it changes by time alone
         ):
             return
-        members = report_members(state, turned.at)
+        self._report(state, turned.at)
+
+    def refresh(self) -> None:
+        """Report the members here anew: what their reports are supplemented with has changed."""
+        if self._local.state.surveyed_at:
+            self._report(self._local.state, clock.now())
+
+    def _report(self, state: State, now: Instant) -> None:
+        members = self.supplemented(report_members(state, now))
         said = (members, state.entitlements, state.is_going_down, self.sharing.waiting)
         if said != self._reported:
             self._reported = said

@@ -1,0 +1,248 @@
+"""PostgreSQL on several hosts: what the care for its servers may know of the cluster, and the care itself.
+
+The core learns what a server answers as it learns of any probe; the cluster learns how far its log goes beside the report of its member.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+
+from holdfast.agent import clock
+from holdfast.agent.cluster.clustering import Clustering
+from holdfast.agent.log import Level, Line
+from holdfast.agent.turning import Turning
+from holdfast.coordination.recipes.cluster_book import ClusterBook
+from holdfast.loop.cluster.state import ClusterState
+from holdfast.model.cluster import MemberReport, lease_of
+from holdfast.model.events import Event, Probed
+from holdfast.model.ids import (
+    ComponentId,
+    Epoch,
+    Incarnation,
+    MemberName,
+    ServiceName,
+    component_id,
+    member_of,
+    service_of,
+)
+from holdfast.model.observation import Failure, Layer, Observation, Outcome
+from holdfast.model.policy import MemberPolicy, ProbePolicy
+from holdfast.model.postgresql import PostgresCheck, PostgresServer
+from holdfast.model.standing import Role
+from holdfast.model.state import ComponentState, ProcessRunning, State
+from holdfast.model.time import Instant
+from holdfast.model.value import replace
+from holdfast.ports.components import Components
+from holdfast.ports.coordination import Condition, ConflictError, Coordinator, UnavailableError, UnknownError
+from holdfast.postgresql.adapter import Postgres
+from holdfast.postgresql.bootstrap import Passwords
+from holdfast.postgresql.keeping import Keeper, Sight
+from holdfast.postgresql.settings import Upstream
+
+_LOOK_AGAIN_S = 0.05
+
+
+class ClusterBooks:
+    """What stands in the coordinator and in the file, for `postgresql.books`."""
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        book: ClusterBook,
+        secret: bytes,
+        state: Callable[[], ClusterState],
+        elsewhere: Callable[[], dict[ComponentId, MemberReport]],
+    ) -> None:
+        self._coordinator = coordinator
+        self._root = book.root
+        self._secret = secret
+        self._state = state
+        self._elsewhere = elsewhere
+        self._followed: dict[
+            ServiceName, Epoch
+        ] = {}  # the lease under which its holder has been seen as primary
+        self._systems: dict[ServiceName, str] = {}
+
+    def primary(self, service: ServiceName) -> MemberName | None:
+        """Return who holds the lease elsewhere and has told, under this very lease, that it is primary.
+
+        From then on it is followed for as long as it holds it: that it is not heard for a moment is no reason to stop streaming.
+        """
+        state = self._state()
+        lease = state.view.leases.get(service) if state.view is not None else None
+        if lease is None or lease.host == state.me:
+            self._followed.pop(service, None)
+            return None
+        report = self._elsewhere().get(component_id(service, lease.member))
+        if report is not None and report.role is Role.PRIMARY and lease_of(report.epoch) == lease.epoch:
+            self._followed[service] = lease.epoch
+        return lease.member if self._followed.get(service) == lease.epoch else None
+
+    def place(self, service: ServiceName, member: MemberName) -> Upstream | None:
+        """Return where the member's server is reached."""
+        found = next((one for one in self._members(service) if one.name == member), None)
+        return Upstream(found.host, found.port) if found is not None and found.port is not None else None
+
+    def members(self, service: ServiceName) -> tuple[MemberName, ...]:
+        """Return all members that the file names, in its order."""
+        return tuple(member.name for member in self._members(service))
+
+    def peers(self, service: ServiceName) -> tuple[str, ...]:
+        """Return the addresses of all members."""
+        return tuple(dict.fromkeys(member.host for member in self._members(service)))
+
+    def passwords(self, service: ServiceName) -> Passwords:
+        """Return passwords that follow from the cluster's key: every host has the same ones, and nobody has to keep them."""
+        return Passwords(self._derived(service, "replicator"), self._derived(service, "rewinder"))
+
+    def others(self, component: ComponentId) -> dict[MemberName, MemberReport]:
+        """Return how the members on other hosts are."""
+        service, reports = service_of(component), self._elsewhere()
+        names = (name for name in self.members(service) if name != member_of(component))
+        found = {name: reports.get(component_id(service, name)) for name in names}
+        return {name: report for name, report in found.items() if report is not None}
+
+    async def system(self, service: ServiceName) -> str | None:
+        """Return the system identifier of the service's data; it never changes once it stands there."""
+        if service not in self._systems:
+            try:
+                entry = await self._coordinator.get(self._key(service))
+            except (UnavailableError, UnknownError):
+                return None
+            if entry is None:
+                return ""
+            self._systems[service] = entry.value.decode("ascii", "replace")
+        return self._systems[service]
+
+    async def claim_system(self, service: ServiceName, system: str) -> str | None:
+        """Write it down unless one stands there; return what stands there."""
+        try:
+            await self._coordinator.put(self._key(service), system.encode(), expect=Condition.ABSENT)
+        except (ConflictError, UnknownError):
+            pass  # what stands there counts, whoever wrote it
+        except UnavailableError:
+            return None
+        return await self.system(service)
+
+    def _key(self, service: ServiceName) -> str:
+        return f"{self._root}/services/{service}/system"
+
+    def _members(self, service: ServiceName) -> tuple[MemberPolicy, ...]:
+        policy = self._state().policy.services.get(service)
+        return policy.members if policy is not None else ()
+
+    def _derived(self, service: ServiceName, role: str) -> str:
+        text = f"holdfast postgresql {self._root} {service} {role}"
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def look_after_servers(
+    clustering: Clustering,
+    secret: bytes,
+    turning: Turning,
+    processes: Components,
+    say: Callable[[Line], None],
+) -> Postgres:
+    """Have the cluster's PostgreSQL servers of this host looked after; return the adapter that runs them."""
+    books = ClusterBooks(
+        clustering.coordinator,
+        clustering.book,
+        secret,
+        lambda: clustering.turning.state,
+        lambda: clustering.elsewhere,
+    )
+    care = PostgresCare(books, lambda: turning.state, turning.put, clustering.refresh)
+    clustering.supplemented = care.supplemented
+    clustering.more_works = (("postgresql", care.run),)
+    return Postgres(processes, books, lambda id_, what: say(Line(Level.INFO, id_, "data", what)))
+
+
+class PostgresCare:
+    """The servers of this host, each looked at as often as its probe says, and at once when the lease changes."""
+
+    def __init__(
+        self,
+        books: ClusterBooks,
+        state: Callable[[], State],
+        put: Callable[[Event], None],
+        refresh: Callable[[], None],
+    ) -> None:
+        """`refresh`: what the members' reports are supplemented with has changed."""
+        self._books = books
+        self._state = state
+        self._put = put
+        self._refresh = refresh
+        self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
+        self._due: dict[ComponentId, tuple[Instant, MemberName | None]] = {}
+        self._sights: dict[ComponentId, Sight] = {}
+
+    def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
+        """Return the reports of this host's members with what is known of their logs."""
+        return reports | {
+            id_: replace(reports[id_], position=sight.position, unfit=reports[id_].unfit or sight.unfit)
+            for id_, sight in self._sights.items()
+            if id_ in reports
+        }
+
+    async def run(self) -> None:
+        """Care for them until cancelled."""
+        while True:
+            await asyncio.gather(*(self._care(*each) for each in self._members()))
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _members(self) -> list[tuple[ComponentState, PostgresServer, ProbePolicy]]:
+        state, found = self._state(), []
+        for service in state.policy.services.values():
+            for id_, member in zip(service.components, service.members, strict=True):
+                probe = next((one for one in member.probes if isinstance(one.check, PostgresCheck)), None)
+                if isinstance(member.run.managed, PostgresServer) and probe is not None:
+                    found.append((state.components[id_], member.run.managed, probe))
+        return found
+
+    async def _care(self, component: ComponentState, server: PostgresServer, probe: ProbePolicy) -> None:
+        id_, process = component.id, component.process
+        if not isinstance(process, ProcessRunning):
+            self._keepers.pop(id_, None)
+            self._see(id_, None)
+            return
+        primary, now = self._books.primary(service_of(id_)), clock.now()
+        due, last_primary = self._due.get(id_, (0, None))
+        if now < due and primary == last_primary and id_ in self._keepers:
+            return
+        incarnation, keeper = self._keepers.get(id_, (None, None))
+        if keeper is None or incarnation != process.incarnation or keeper.server != server:
+            keeper = Keeper(id_, server, self._books)
+            self._keepers[id_] = process.incarnation, keeper
+        sight = await keeper.look(component.role, probe.timeout)
+        self._due[id_] = now + (probe.every_suspect if sight.problem else probe.every), primary
+        if self._role(id_) is not component.role:
+            return  # its role changed meanwhile: what was seen is of nobody's interest
+        self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
+        self._see(id_, sight)
+
+    def _role(self, id_: ComponentId) -> Role | None:
+        component = self._state().components.get(id_)
+        return component.role if component is not None else None
+
+    def _see(self, id_: ComponentId, sight: Sight | None) -> None:
+        known = self._sights.get(id_)
+        told = None if sight is None else Sight(position=sight.position, unfit=sight.unfit)
+        if known == told:
+            return
+        if told is None:
+            del self._sights[id_]
+        else:
+            self._sights[id_] = told
+        self._refresh()
+
+
+def _observed(sight: Sight, asked_at: Instant) -> Observation:
+    at = clock.now()
+    if sight.is_unknown:
+        return Observation(
+            Outcome.UNKNOWN, Layer.ANSWER, Failure.NONE, at - asked_at, at, "it changes its role"
+        )
+    if sight.problem:
+        return Observation(Outcome.FAILED, Layer.ANSWER, Failure.STATUS, at - asked_at, at, sight.problem)
+    return Observation(Outcome.PASSED, Layer.CONTENT, Failure.NONE, at - asked_at, at)

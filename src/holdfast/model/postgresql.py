@@ -1,0 +1,39 @@
+"""What the operator asked of a PostgreSQL, as a value: one more kind of component."""
+
+from holdfast.model.time import MINUTE, SECOND, Duration
+from holdfast.model.value import Tagged
+
+
+class PostgresServer(Tagged, frozen=True):
+    """A PostgreSQL server that follows whoever holds its service's lease, and serves when that is its own member."""
+
+    data: str  # its data directory: absolute, and not itself a mount point
+    programs: str  # the folder of `postgres`, `pg_rewind` and so on
+    user: str | None = (
+        None  # who owns the data and runs the server; None: the agent's own user, if that is not root
+    )
+    superuser: str = "postgres"  # the role that we use over the local socket
+    parameters: dict[str, str] = {}  # of postgresql.conf
+    clients: tuple[
+        str, ...
+    ] = ()  # networks from which users may log in with a password, written at bootstrap
+    initdb: tuple[str, ...] = ()  # more options for initdb
+    lag_max: int = 1_000_000  # bytes: a standby that is known to lack more is not promoted
+    host: str = (
+        ""  # where it listens, and members elsewhere reach it; filled in from its member, as is `port`
+    )
+    port: int = 0
+    start_timeout: Duration = 30 * SECOND  # a start that waits longer is told as not begun, and tried again
+    stop_timeout: Duration = 30 * SECOND  # to shut down in good order; then at once
+    promote_timeout: Duration = MINUTE
+    demote_timeout: Duration = MINUTE
+    monitor_timeout: Duration = 2 * SECOND
+
+    @property
+    def is_promotable(self) -> bool:
+        """Tell whether it runs as a standby until it is promoted: a server always does."""
+        return True
+
+
+class PostgresCheck(Tagged, frozen=True):
+    """Over a new connection: it answers, has the role that it should have and, as primary, commits a row to the disk."""

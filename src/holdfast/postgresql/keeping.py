@@ -1,0 +1,143 @@
+"""Keeping one server on its way: it follows whoever holds the lease, and is asked over a new connection how it is.
+
+What is done here needs no decision of the core: a standby follows by reload, slots are made where somebody has to stream from.
+A standby whose log went its own way is shut down: the start that follows rewinds or clones it.
+"""
+
+import time
+
+from holdfast.model.ids import ComponentId, service_of
+from holdfast.model.postgresql import PostgresServer
+from holdfast.model.standing import Role
+from holdfast.model.time import SECOND, Duration
+from holdfast.model.value import Value
+from holdfast.postgresql import running, slots
+from holdfast.postgresql.asking import Standing, ask_history, ask_standing, remote, write
+from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
+from holdfast.postgresql.comparing import why_behind
+from holdfast.postgresql.control import Unreadable, read_control
+from holdfast.postgresql.faults import Unanswered
+from holdfast.postgresql.position import Position, Relation, relation
+from holdfast.postgresql.settings import Settings, Upstream, reload, write_settings
+
+_ALONE_FOR: Duration = SECOND  # a standby that streams from nobody for so long is asked whether it diverged
+_SLOTS_EVERY: Duration = 2 * SECOND
+
+
+class Sight(Value, frozen=True):
+    """What was seen of a server in one look."""
+
+    problem: str = ""  # why it does not do what it should; empty: it does
+    is_unknown: bool = False  # it is on its way from one role to another, or comes up: that is no failure
+    position: tuple[int, int] = (0, 0)  # while it stands still, or of a primary, coarsely
+    unfit: str = ""  # why it must not be promoted
+
+
+class Keeper:
+    """The care for one server that runs."""
+
+    def __init__(self, component: ComponentId, server: PostgresServer, books: Books) -> None:
+        self.server = server
+        self._component = component
+        self._instance = instance_of(component, server)
+        self._books = books
+        self._followed: Settings | None = None
+        self._is_unread = (
+            True  # what was written for an earlier life, or while it came up, it may not have read
+        )
+        self._primary = Position()  # as the last one told, coarsely
+        self._alone_since = 0
+        self._slots_at, self._slots_as = 0, Role.FENCED
+
+    async def look(self, role: Role, within: Duration) -> Sight:
+        """Do what is due, and return how the server is."""
+        source = source_of(self._component, self._books)
+        if role is not Role.PROMOTING:
+            await self._follow(source if role is Role.STANDBY else None)
+        try:
+            standing = await ask_standing(self._instance, within)
+            if standing.is_primary and role is Role.PRIMARY:
+                await write(self._instance, within)
+        except Unanswered as unanswered:
+            return Sight(f"{unanswered.fault}: {unanswered}")
+        if role is Role.PROMOTING:
+            return Sight(is_unknown=True)
+        if standing.is_primary != (role is Role.PRIMARY):
+            is_what = "it is a primary without the role" if standing.is_primary else "it is no primary"
+            return Sight(f"{is_what}: it recovers, or somebody else changed it")
+        await self._keep_slots(role)
+        if role is Role.PRIMARY:
+            return Sight(position=self._coarse(standing.position))
+        await self._end_if_diverged(standing, source)
+        return self._of_standby(standing, source)
+
+    async def _follow(self, source: Upstream | None) -> None:
+        settings = settings_of(self._component, self.server, self._books, source)
+        if settings == self._followed:
+            return
+        try:
+            control = await read_control(self._instance)
+            self._is_unread |= write_settings(self._instance, settings, control.minimums)
+            if self._is_unread:
+                await reload(self._instance)
+        except (Unanswered, Unreadable, OSError):
+            return  # asked again at the next look
+        self._followed, self._is_unread = settings, False
+
+    def _of_standby(self, standing: Standing, source: Upstream | None) -> Sight:
+        told = [Position(*report.position) for report in self._books.others(self._component).values()]
+        if source is not None:
+            self._primary = max([self._primary, *told])
+        if standing.upstream:
+            return Sight(unfit=self._lacks(standing))
+        position = (standing.position.timeline, standing.position.lsn)
+        behind = why_behind(self._component, standing.position, self._books)
+        return Sight(position=position, unfit=behind or self._lacks(standing))
+
+    def _lacks(self, standing: Standing) -> str:
+        own, primary = standing.position, self._primary
+        lacks = primary.lsn - own.lsn
+        if own.timeline == primary.timeline and lacks > self.server.lag_max:
+            return f"it lacks {lacks} bytes of the primary's log, and {self.server.lag_max} are allowed"
+        if own.timeline < primary.timeline and lacks > 0:
+            return f"it is on timeline {own.timeline}, and the primary was on {primary.timeline}"
+        return ""
+
+    def _coarse(self, position: Position) -> tuple[int, int]:
+        """Return a primary's place, rounded down: told at each change, it would be news all the time."""
+        step = max(1, self.server.lag_max // 4)
+        return position.timeline, position.lsn - position.lsn % step
+
+    async def _keep_slots(self, role: Role) -> None:
+        """Keep a slot for each other member where it streams from, and none where nobody does: that would fill the disk."""
+        now = time.monotonic_ns()
+        if now - self._slots_at < _SLOTS_EVERY and role is self._slots_as:
+            return
+        self._slots_at, self._slots_as = now, role
+        is_primary = role is Role.PRIMARY
+        others = self._books.members(service_of(self._component)) if is_primary else ()
+        try:
+            there = await slots.ask_slots(self._instance)
+        except Unanswered:
+            return
+        me = self._instance.name
+        await slots.carry_out(self._instance, slots.plan(me, others, there, {}, is_primary=is_primary))
+
+    async def _end_if_diverged(self, standing: Standing, source: Upstream | None) -> None:
+        now = time.monotonic_ns()
+        if source is None or standing.upstream:
+            self._alone_since = now
+            return
+        if now - self._alone_since < _ALONE_FOR:
+            return
+        self._alone_since = now
+        instance = self._instance
+        target = remote(source.host, source.port, instance.replicator, instance.passwords, is_walsender=True)
+        try:
+            system, theirs, history = await ask_history(target)
+        except (Unanswered, ValueError):
+            return
+        ours = standing.position
+        went_its_own_way = relation(ours, theirs, history) is Relation.DIVERGED
+        if system == standing.system and went_its_own_way and ours.timeline <= theirs.timeline:
+            await running.stop(instance, self.server.stop_timeout)

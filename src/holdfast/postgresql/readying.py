@@ -1,0 +1,134 @@
+"""Making data ready to be started: made first, cloned, rewound or left as it is, on the way of whoever holds the lease.
+
+It may wait long, for a primary that comes up or for a copy. So it is a work of its own, which starts come back to.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from holdfast.model.ids import ComponentId, member_of, service_of
+from holdfast.model.postgresql import PostgresServer
+from holdfast.postgresql import files, postmaster
+from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
+from holdfast.postgresql.bootstrap import INITDB_OPTIONS, NotDone, adopt, bootstrap, write_passwords
+from holdfast.postgresql.cloning import clone
+from holdfast.postgresql.control import Unreadable, read_control
+from holdfast.postgresql.files import unfinished
+from holdfast.postgresql.instance import SETTINGS
+from holdfast.postgresql.rewinding import Way, advise, rewind
+from holdfast.postgresql.running import NotStarted
+from holdfast.postgresql.settings import Settings, Upstream
+
+_LOOK_AGAIN_S = 0.2
+
+
+class Readying:
+    """The work on one member's data. Its task ends with what the instance shall be started as; NotStarted, NotDone otherwise."""
+
+    def __init__(
+        self,
+        component: ComponentId,
+        server: PostgresServer,
+        books: Books,
+        tell: Callable[[ComponentId, str], None],
+    ) -> None:
+        self.server = server
+        self.doing = "its data is looked at"
+        self._component = component
+        self._service = service_of(component)
+        self._instance = instance_of(component, server)
+        self._books = books
+        self._tell = tell
+        self.task = asyncio.create_task(self._run(), name=f"data of {component}")
+
+    async def _run(self) -> Settings:
+        seen = postmaster.look(self._instance)
+        if seen.postmaster is not None:
+            raise NotStarted(f"a server that holdfast did not start runs there, as pid {seen.postmaster.pid}")
+        await postmaster.kill_everything(self._instance)
+        await asyncio.to_thread(write_passwords, self._instance, self._books.passwords(self._service))
+        while True:
+            if (settings := await self._step()) is not None:
+                return settings
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _step(self) -> Settings | None:
+        """Go one step further; return the settings once the data is ready."""
+        system = await self._books.system(self._service)
+        if system is None:
+            return self._wait("the coordinator does not tell which data is the service's")
+        is_whole = not self._instance.is_empty and unfinished(self._instance) is None
+        if not system:
+            return await self._found(is_whole=is_whole)
+        source = source_of(self._component, self._books)
+        if not is_whole:
+            if source is None:
+                return self._wait("there is no primary yet from which its data could be cloned")
+            return await self._cloned(source, system, "it has no data")
+        try:
+            control = await read_control(self._instance)
+        except Unreadable as error:
+            raise NotStarted(f"its data cannot be used: {error}") from None
+        if control.system != system:
+            raise NotStarted(
+                f"its data is of system {control.system}, and the service's of {system}: move it away to have it cloned"
+            )
+        return self._settings(None) if source is None else await self._follow(source, system)
+
+    async def _found(self, *, is_whole: bool) -> Settings | None:
+        """Make the system: one member does, the one that the file names first."""
+        if member_of(self._component) != self._books.members(self._service)[0]:
+            return self._wait("the service has no data yet: its first member makes it")
+        settings, passwords = self._settings(None), self._books.passwords(self._service)
+        if not is_whole:
+            self._begin("its first data is made")
+            options = (*INITDB_OPTIONS, *self.server.initdb)
+            control = await bootstrap(self._instance, settings, passwords, options=options)
+            await asyncio.to_thread(self._admit_clients)
+        elif not (self._instance.folder / SETTINGS).exists():
+            self._begin("its data is taken over")
+            control = await adopt(self._instance, settings, passwords)
+        else:
+            control = await read_control(self._instance)
+        await self._books.claim_system(self._service, control.system)
+        return None  # whichever stands there now, the next step obeys it
+
+    async def _follow(self, source: Upstream, system: str) -> Settings | None:
+        advice = await advise(self._instance, source, system)
+        match advice.way:
+            case Way.STREAM:
+                return self._settings(source)
+            case Way.WAIT:
+                return self._wait(advice.why)
+            case Way.REFUSE:
+                raise NotStarted(advice.why)
+            case Way.REWIND:
+                self._begin(f"it is rewound: {advice.why}")
+                try:
+                    await rewind(self._instance, source)
+                except NotDone as error:
+                    return await self._cloned(source, system, str(error))
+                return self._settings(source)
+            case Way.CLONE:
+                return await self._cloned(source, system, advice.why)
+
+    async def _cloned(self, source: Upstream, system: str, why: str) -> Settings:
+        self._begin(f"it is cloned from {source.host}:{source.port}: {why}")
+        await clone(self._instance, source, system)
+        return self._settings(source)
+
+    def _settings(self, upstream: Upstream | None) -> Settings:
+        return settings_of(self._component, self.server, self._books, upstream)
+
+    def _admit_clients(self) -> None:
+        path = self._instance.folder / "pg_hba.conf"
+        lines = [f"host all all {network} scram-sha-256\n" for network in self.server.clients]
+        files.write_file(self._instance, path, files.read_file(path) + "".join(lines))
+
+    def _wait(self, why: str) -> Settings | None:
+        self.doing = why
+        return None
+
+    def _begin(self, what: str) -> None:
+        self.doing = what
+        self._tell(self._component, what)

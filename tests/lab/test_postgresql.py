@@ -1,0 +1,263 @@
+"""PostgreSQL on three hosts, from nothing, broken and mended: judged by what servers answer, not by what agents say."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.contract.postgresql.stage import make_folder, owner, programs
+from tests.lab.hosts import Cluster
+from tests.lab.several_hosts import ask
+
+PORT, LISTEN = 7432, 7433
+PARAMETERS = {
+    "fsync": "off",
+    "shared_buffers": "8MB",
+    "max_connections": 40,
+    "autovacuum": "off",
+    "wal_retrieve_retry_interval": "100ms",
+    "min_wal_size": "4MB",
+    "max_wal_size": "32MB",
+    "wal_keep_size": "32MB",
+}
+RECOVERS_S = 60.0
+
+
+class Database:
+    """A PostgreSQL service on a cluster of the lab."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.folder = make_folder("holdfast-lab-pg-")
+        self.programs = programs()
+        self.hosts = tuple(host.name for host in cluster.site.hosts)
+
+    def service(self, **more: Any) -> dict[str, Any]:
+        """Return the service of the file."""
+        networks = [f"{host.address}/32" for host in self.cluster.site.hosts]
+        return {
+            "mode": "active-standby",
+            "members": {host: {"on": host} for host in self.hosts},
+            "port": PORT,
+            "traffic": {"listen": f"0.0.0.0:{LISTEN}", "protocol": "tcp"},
+            "run": {
+                "postgresql": {
+                    "data": str(self.folder / "{member}"),
+                    "programs": self.programs,
+                    **({"user": name} if (name := owner()) else {}),
+                    "parameters": PARAMETERS,
+                    "clients": networks,
+                    "initdb": ["--locale=C", "--no-sync", "--wal-segsize=1"],
+                    "stop": "10s",
+                    **more,
+                }
+            },
+        }
+
+    def raise_up(self) -> None:
+        self.cluster.write({"db": self.service()}, lease="2s")
+        self.cluster.start_agents()
+        self.cluster.until(self.is_whole, "a primary and two standbys that stream", RECOVERS_S)
+        self.on(self.primary(), "create table seen (number bigint primary key)")
+
+    def on(self, host: str, statement: str, within_s: float = 5.0) -> str | None:
+        """Return what the member of a host answers over its own socket; None: it did not do it."""
+        lines = [f"{self.programs}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+        target = (
+            f"host={self.folder / host}.holdfast port={PORT} user=postgres dbname=postgres connect_timeout=3"
+        )
+        try:
+            done = subprocess.run(
+                [*lines, "-c", statement, target],
+                capture_output=True,
+                text=True,
+                timeout=within_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def through_balancer(self, host: str, statement: str) -> str | None:
+        """Return what whoever serves answers through the balancer of a host, to a client in the hub."""
+        address = self.cluster.site.network[host].address
+        target = f"host={address} port={LISTEN} user=app password=app dbname=postgres connect_timeout=2"
+        command = [
+            *self.cluster.site.network.hub.prefix,
+            f"{self.programs}/psql",
+            "-XAtq",
+            "-c",
+            statement,
+            target,
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+        except subprocess.TimeoutExpired:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def writable(self) -> list[str]:
+        """Return the hosts whose member takes a write."""
+        statement = "create table if not exists probed (x int); insert into probed values (1)"
+        return [host for host in self.hosts if self.on(host, statement) is not None]
+
+    def primary(self) -> str:
+        found = self.maybe_primary()
+        assert found is not None, self.cluster.said()
+        return found
+
+    def maybe_primary(self) -> str | None:
+        found = [host for host in self.hosts if self.on(host, "select pg_is_in_recovery()") == "f"]
+        return found[0] if len(found) == 1 else None
+
+    def is_whole(self) -> bool:
+        """Tell whether one member is primary and all others stream from it."""
+        primary = self.maybe_primary()
+        if primary is None:
+            return False
+        streaming = self.on(primary, "select count(*) from pg_stat_replication where state = 'streaming'")
+        return streaming == str(len(self.hosts) - 1)
+
+    def has_moved(self, old: str) -> bool:
+        found = [
+            host for host in self.hosts if host != old and self.on(host, "select pg_is_in_recovery()") == "f"
+        ]
+        return bool(found)
+
+    def told(self, began: float) -> None:
+        """Write down how long it took; shown with -rP."""
+        sys.stderr.write(f"after {time.monotonic() - began:.1f}s\n")
+
+    def postmaster(self, host: str) -> int:
+        return int((self.folder / host / "postmaster.pid").read_text().splitlines()[0])
+
+    def numbers(self, host: str) -> set[int]:
+        return {int(line) for line in (self.on(host, "select number from seen") or "").split()}
+
+    def write(self, host: str, first: int, count: int = 20) -> set[int]:
+        """Write rows one by one; return the acknowledged ones."""
+        return {
+            number
+            for number in range(first, first + count)
+            if self.on(host, f"insert into seen values ({number})") is not None
+        }
+
+
+@pytest.fixture
+def database(etcd3: Cluster) -> Iterator[Database]:
+    made = Database(etcd3)
+    try:
+        yield made
+    finally:
+        etcd3.site.restore(etcd3.nemesis)
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def test_from_nothing_comes_a_primary_with_two_standbys(database: Database) -> None:
+    began = time.monotonic()
+    database.raise_up()
+    database.told(began)
+    assert database.writable() == [database.primary()]
+
+
+def test_another_member_serves_when_the_postmaster_is_killed_and_the_old_primary_rejoins(
+    database: Database,
+) -> None:
+    database.raise_up()
+    old = database.primary()
+    written = database.write(old, 1)
+    database.cluster.nemesis.kill(database.postmaster(old))
+    began = time.monotonic()
+    database.cluster.until(lambda: database.has_moved(old), "another primary", RECOVERS_S)
+    database.told(began)
+    assert database.writable() != [old]
+    database.cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
+    database.told(began)
+    assert len(written - database.numbers(database.primary())) == 0
+
+
+def test_a_switchover_loses_nothing(database: Database) -> None:
+    database.raise_up()
+    old = database.primary()
+    new = next(host for host in database.hosts if host != old)
+    written = database.write(old, 1)
+    began = time.monotonic()
+    done = ask(database.cluster, old, "switchover", "db", "--to", new, "--reason", "a test")
+    assert done.returncode == 0, done.stderr
+    database.told(began)
+    database.cluster.until(lambda: database.writable() == [new], "the new primary", RECOVERS_S)
+    database.told(began)
+    database.cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
+    database.told(began)
+    assert written <= database.numbers(new)
+
+
+def test_a_crashed_primary_rejoins_by_itself(database: Database) -> None:
+    database.raise_up()
+    old = database.primary()
+    written = database.write(old, 1)
+    began = time.monotonic()
+    database.cluster.nemesis.crash(old)
+    database.cluster.until(lambda: database.has_moved(old), "another primary", RECOVERS_S)
+    database.told(began)
+    new = database.primary()
+    lost = written - database.numbers(new)
+    written = (written - lost) | database.write(new, 100)
+    assert len(lost) < 3, "asynchronous commit loses what was not sent yet, and no more"
+    database.cluster.nemesis.heal()
+    database.cluster.reboot(old)
+    began = time.monotonic()
+    database.cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
+    database.told(began)
+    assert not written - database.numbers(database.primary()), new
+
+
+def test_a_primary_that_is_cut_off_ends_before_another_one_serves(database: Database) -> None:
+    database.raise_up()
+    old = database.primary()
+    written = database.write(old, 1)
+    database.cluster.nemesis.isolate(old)
+    began = time.monotonic()
+    surplus: set[int] = set()
+    while not database.has_moved(old):
+        surplus |= database.write(old, 1000 + len(surplus), 1)  # what only the old one has by then
+        assert time.monotonic() < began + RECOVERS_S, database.cluster.said()
+    database.told(began)
+    assert database.on(old, "insert into seen values (-1)") is None
+    new = database.primary()
+    written |= database.write(new, 100)
+    database.cluster.nemesis.heal()
+    database.cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
+    database.told(began)
+    assert written <= database.numbers(database.primary())
+
+
+def test_clients_of_the_balancer_write_to_whoever_is_primary(database: Database) -> None:
+    database.raise_up()
+    cluster, old = database.cluster, database.primary()
+    database.on(old, "create role app login password 'app'; grant all on seen to app")
+    asked = next(host for host in database.hosts if host != old)
+    cluster.until(lambda: database.through_balancer(asked, "select 1"), "the balancer lets clients in")
+    written: set[int] = set()
+    number = 0
+
+    def write() -> bool:
+        nonlocal number
+        number += 1
+        is_acknowledged = database.through_balancer(asked, f"insert into seen values ({number})") is not None
+        written.update({number} if is_acknowledged else ())
+        return is_acknowledged
+
+    assert all(write() for _ in range(10))
+    cluster.nemesis.kill(database.postmaster(old))
+    began = time.monotonic()
+    cluster.until(write, "a write through the balancer, after the failover", RECOVERS_S)
+    database.told(began)
+    assert all(write() for _ in range(10))
+    new = database.primary()
+    assert new != old
+    assert not written - database.numbers(new)
