@@ -160,7 +160,7 @@ def test_token_gives_its_access_until_it_is_taken_back(cluster: Cluster) -> None
 def test_local_socket_is_audited_too(cluster: Cluster) -> None:
     directory = str(cluster.system.directory)
     assert cluster.ask("-d", directory, "pause", "--for", "1m", "--reason", "x").returncode == 0
-    assert cluster.ask("-d", directory, "status").returncode == 0
+    assert cluster.ask("-d", directory, "status").returncode in {0, 3}  # 3: the other host does not take part
 
     def kept() -> list[tuple[str, str]]:
         told = json.loads(cluster.must("audit", "--json", "-d", directory))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from holdfast.detect import health
-from holdfast.failover import candidates, placing, roles, routing
+from holdfast.failover import candidates, leaving, placing, roles, routing
 from holdfast.loop import (
     chronicle,
     commit,
@@ -213,7 +213,8 @@ MUTANTS = (
     ),
     Mutant("two_wishes_of_a_turn_both_taken", ((commit, "others_holding", nobody),)),
     Mutant(
-        "promoted_before_demoted", ((roles, "_take_role", _promote_first), (commit, "others_holding", nobody))
+        "promoted_before_demoted",
+        ((leaving, "take_role", _promote_first), (commit, "others_holding", nobody)),
     ),
     Mutant(
         "survey_older_than_the_change_believed",

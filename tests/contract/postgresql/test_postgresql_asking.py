@@ -115,8 +115,12 @@ def test_connections_that_are_used_up_leave_the_reserved_ones_to_us() -> None:
         held = [asyncio.create_task(hold(app)) for _ in range(7)]
 
         async def is_full() -> bool:
-            said = await ask_standing(a)
-            return said.connections > said.connections_max
+            with contextlib.suppress(
+                Unanswered
+            ):  # one that has just ended may hold a reserved place for a moment
+                said = await ask_standing(a)
+                return said.connections > said.connections_max
+            return False
 
         await until(is_full)
         with pytest.raises(Unanswered) as caught:
