@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.postgresql.stage import make_folder, owner, programs
 from tests.lab.hosts import Cluster
-from tests.lab.several_hosts import ask
+from tests.lab.several_hosts import ask, is_well
 
 PORT, LISTEN = 7432, 7433
 PARAMETERS = {
@@ -64,20 +64,18 @@ class Database:
         self.cluster.until(self.is_whole, "a primary and two standbys that stream", RECOVERS_S)
         self.on(self.primary(), "create table seen (number bigint primary key)")
 
-    def on(self, host: str, statement: str, within_s: float = 5.0) -> str | None:
-        """Return what the member of a host answers over its own socket; None: it did not do it."""
-        lines = [f"{self.programs}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+    def client(self, host: str) -> list[str]:
+        """Return how the member of a host is asked over its own socket; the statement follows."""
         target = (
             f"host={self.folder / host}.holdfast port={PORT} user=postgres dbname=postgres connect_timeout=3"
         )
+        return [f"{self.programs}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", target, "-c"]
+
+    def on(self, host: str, statement: str, within_s: float = 5.0) -> str | None:
+        """Return what the member of a host answers over its own socket; None: it did not do it."""
+        command = [*self.client(host), statement]
         try:
-            done = subprocess.run(
-                [*lines, "-c", statement, target],
-                capture_output=True,
-                text=True,
-                timeout=within_s,
-                check=False,
-            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False)
         except subprocess.TimeoutExpired:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
@@ -261,3 +259,31 @@ def test_clients_of_the_balancer_write_to_whoever_is_primary(database: Database)
     new = database.primary()
     assert new != old
     assert not written - database.numbers(new)
+
+
+def test_a_killed_agent_that_comes_back_keeps_its_primary(database: Database) -> None:
+    database.raise_up()
+    cluster, old = database.cluster, database.primary()
+    before = database.postmaster(old)
+    cluster.agents[old].kill()
+    cluster.agents[old].wait()
+    cluster.start_agent(old)
+    cluster.until(lambda: is_well(cluster, old), "the agent is back")
+    cluster.until(database.is_whole, "a primary and two standbys that stream", RECOVERS_S)
+    # A machine that is too busy to start an agent within its lease moves the role instead, which is safe as well.
+    if database.primary() == old:
+        assert database.postmaster(old) == before
+
+
+def test_the_guard_ends_the_primary_whose_agent_is_frozen(database: Database) -> None:
+    database.raise_up()
+    cluster, old = database.cluster, database.primary()
+    pinned = subprocess.Popen(
+        [*database.client(old), "select pg_sleep(600)"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    cluster.nemesis.freeze(cluster.agents[old].pid)
+    cluster.until(lambda: database.has_moved(old), "another primary", RECOVERS_S)
+    assert database.on(old, "insert into seen values (-1)") is None
+    assert pinned.wait(RECOVERS_S) != 0, "its sessions ended with it"
+    cluster.nemesis.heal()
+    cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)

@@ -79,6 +79,8 @@ async def prepare(instance: Instance, settings: Settings) -> Control:
     if seen.others and (left := await postmaster.kill_everything(instance)):
         raise NotStarted(f"process {left[0].pid} of its last life cannot be ended (state {left[0].state})")
     postmaster.remove_stale_pid_file(instance)
+    # A killed postmaster that nobody has reaped yet still counts for PostgreSQL as the owner of its socket; the folder is ours.
+    (instance.beside / f".s.PGSQL.{instance.port}.lock").unlink(missing_ok=True)
     if is_port_taken(instance):
         raise NotStarted(f"another program listens on {instance.listen}:{instance.port}")
     try:
