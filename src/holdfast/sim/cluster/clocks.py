@@ -44,6 +44,7 @@ class Gate:
         lags: dict[int, Duration] = {}
         for clock, call in waiting:
             lag = lags.setdefault(id(clock), self._chance.between(0, _LAG_MAX))
+            clock.behind_until = self._world.now + lag
             self._world.after(lag, partial(clock.passed, call))
 
     def wait(self, clock: "HostClock", call: Callable[[], None]) -> None:
@@ -59,6 +60,7 @@ class HostClock:
         self._rate = _MILLION + ppm
         self._offset = offset
         self._gates = gates
+        self.behind_until: Instant = 0  # what waited comes first; what comes meanwhile waits behind it
 
     @property
     def now(self) -> Instant:
@@ -81,6 +83,9 @@ class HostClock:
             if gate.is_shut:
                 gate.wait(self, call)
                 return
+        if self._world.now < self.behind_until:
+            self._world.at(self.behind_until, partial(self.passed, call))
+            return
         call()
 
     def true(self, instant: Instant) -> Instant:

@@ -174,6 +174,9 @@ class Store:
         """Write what a host says of itself."""
         if number not in self.sessions:
             return Answer(Ending.FAILED, "the session is lost")
+        standing = self._reports.get(host)
+        if standing is not None and standing[1] > number:
+            return Answer(Ending.FAILED, "this host has said so anew, under its next session")  # it came late
         self._reports[host] = (report, number)
         self._changed()
         return DONE
