@@ -19,9 +19,11 @@ LEASE = "2s"
 WELL_AGAIN_S = 60.0
 
 
-def raise_up(cluster: Cluster, service: dict[str, Any] | None = None, **settings: Any) -> None:
+def raise_up(
+    cluster: Cluster, service: dict[str, Any] | None = None, *, lease: str = LEASE, **settings: Any
+) -> None:
     """Start everything and wait until there is a primary and every host looks well."""
-    cluster.write({"db": service or cluster.witnesses("db", PORT)}, lease=LEASE, **settings)
+    cluster.write({"db": service or cluster.witnesses("db", PORT)}, lease=lease, **settings)
     cluster.start_agents()
     cluster.until(lambda: primary(cluster), "a first primary")
     cluster.until(lambda: all(is_well(cluster, host.name) for host in cluster.site.hosts), "all is well")

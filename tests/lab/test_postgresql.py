@@ -178,14 +178,21 @@ def test_another_member_serves_when_the_postmaster_is_killed_and_the_old_primary
     assert len(written - database.numbers(database.primary())) == 0
 
 
+def asked(database: Database, old: str, new: str, *more: str) -> int:
+    done = ask(database.cluster, old, "switchover", "db", "--to", new, "--reason", "a test", *more)
+    return done.returncode
+
+
 def test_a_switchover_loses_nothing(database: Database) -> None:
     database.raise_up()
     old = database.primary()
     new = next(host for host in database.hosts if host != old)
+    database.cluster.until(
+        lambda: asked(database, old, new, "--dry-run") == 0, "the other is fit", RECOVERS_S
+    )
     written = database.write(old, 1)
     began = time.monotonic()
-    done = ask(database.cluster, old, "switchover", "db", "--to", new, "--reason", "a test")
-    assert done.returncode == 0, done.stderr
+    assert asked(database, old, new) == 0
     database.told(began)
     database.cluster.until(lambda: database.writable() == [new], "the new primary", RECOVERS_S)
     database.told(began)

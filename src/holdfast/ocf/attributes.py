@@ -23,7 +23,8 @@ class Attributes:
 
     def begin(self, boot: str) -> None:
         """Make the folder; forget what an earlier boot left. OSError: it cannot be made."""
-        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         mark = self.folder / _BOOT
         if mark.exists() and mark.read_text("utf-8") == boot:
             return

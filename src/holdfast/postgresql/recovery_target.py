@@ -11,6 +11,7 @@ from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.postmaster import runs
 from holdfast.postgresql.running import NotStarted, Spawner, command, last_words, stop
 
+_DENIALS_MAX = 3  # in a row
 _LOOK_AGAIN = 50 * MILLISECOND
 _STOP_WITHIN = 60 * SECOND
 
@@ -42,6 +43,7 @@ async def recover_to_target(instance: Instance, spawner: Spawner, within: Durati
 
 
 async def _until_recovered(instance: Instance, pid: int, end: int) -> str:
+    denials = 0
     while True:
         if not runs(pid):
             return f"the server ended before the target was reached: {last_words(instance) or 'see its log'}"
@@ -49,7 +51,9 @@ async def _until_recovered(instance: Instance, pid: int, end: int) -> str:
             if (await ask_standing(instance)).is_primary:
                 return ""
         except Unanswered as unanswered:
-            if unanswered.fault is Fault.DENIED:
+            # A server that opens in this very moment may answer each of our two looks in another way.
+            denials = denials + 1 if unanswered.fault is Fault.DENIED else 0
+            if denials >= _DENIALS_MAX:
                 return f"we are not let in: {unanswered}"
         if time.monotonic_ns() >= end:
             return "it did not reach its target in time"
