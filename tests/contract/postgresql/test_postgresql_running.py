@@ -175,7 +175,10 @@ def test_what_a_killed_postmaster_left_is_ended_before_the_next_start() -> None:
         await until(is_gone)
         left = postmaster.look(a)
         assert left.is_stale
-        assert len(left.orphans) == len(seen.others)
+        # The backend that answered whether one is busy may still have been on its way out.
+        orphans = {process.pid for process in left.orphans}
+        assert orphans <= {process.pid for process in seen.others}
+        assert len(orphans) >= len(seen.others) - 1
         await running.start(a, settings(), spawn, GENEROUS)
         assert (await standing(a)).is_primary
         with pytest.raises(Exception, match=r"."):
