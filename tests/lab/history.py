@@ -7,6 +7,7 @@ All instants are nanoseconds of CLOCK_BOOTTIME, the one clock of all the lab's h
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -95,12 +96,12 @@ Kind = TypeVar("Kind", bound=Record)
 _DECODER = msgspec.json.Decoder(Mark | Served | Beat | Asked | Starved | Fault | Healed)
 
 
-def read(*paths: Path) -> History:
+def read(*paths: Path, decode: Callable[[bytes], Record] = _DECODER.decode) -> History:
     """Return the history in these files. A line that is cut short, as by a kill, is left out if it is the last one."""
     records: list[Record] = []
     for path in paths:
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-        records += [_DECODER.decode(line) for line in lines[:-1]]
+        records += [decode(line) for line in lines[:-1]]
     return History(tuple(records))
 
 
