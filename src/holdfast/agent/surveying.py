@@ -75,7 +75,7 @@ class Surveying:
             self._put(TrafficLost(taken_at, "the balancer does not answer"))
             return
         for seen in services:
-            self._put(TrafficSeen(taken_at, seen.service, seen.active, seen.members))
+            self._put(TrafficSeen(taken_at, seen.service, seen.active, seen.members, seen.readers))
 
     async def keep_surveying(self) -> None:
         """Look for processes until cancelled."""

@@ -107,6 +107,10 @@ def _listeners(root: Mapping, policy: Policy, host: HostPolicy) -> Iterator[_Lis
         if service.traffic:
             address = Address(service.traffic.listen_host, service.traffic.listen_port)
             yield _Listener(f"traffic of {service.name}", address, nearest(root, (*at, "traffic", "listen")))
+            if (reads := service.traffic.read_only) is not None:
+                place = nearest(root, (*at, "traffic", "read_only", "listen"))
+                address = Address(reads.listen_host, reads.listen_port)
+                yield _Listener(f"read_only traffic of {service.name}", address, place)
         turns = service.name if service.mode is Mode.SINGLETON else ""
         for member in service.members:
             if member.port is None or not candidates((host,), member.on, service.placement):

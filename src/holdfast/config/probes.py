@@ -33,7 +33,7 @@ PROBE = Table(
             "purpose",
             Choice(Purpose),
             "what a failure means. liveness: no traffic, and the member is restarted. readiness: no traffic, and it is "
-            "left running. startup: until it passes once, the others wait",
+            "left running. startup: until it passes once, the others wait. reading: nobody reads from it as a standby",
             default="liveness",
         ),
         Key("every", Span(*_SECONDS), "how often to ask"),

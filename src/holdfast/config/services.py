@@ -17,7 +17,7 @@ from holdfast.config.scope import INVALID, Scope
 from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, Run, as_section
 from holdfast.model import blanks
 from holdfast.model.ids import HostName, MemberName, ServiceName
-from holdfast.model.policy import MemberPolicy, Mode, PlacementPolicy, ServicePolicy
+from holdfast.model.policy import MemberPolicy, Mode, PlacementPolicy, ServicePolicy, TrafficPolicy
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.value import Value, replace
 
@@ -75,6 +75,7 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
         depends_on=reading.values.get("depends_on", ()),
         placement=reading.values.get("placement"),
         needs_fencing=mode is not Mode.ACTIVE_ACTIVE and reading.values.get("needs_fencing", False),
+    _check_reads(reading, mode, scope)
         with_primary_of=reading.values.get("with_primary_of") if ground.hosts is not None else None,
         is_exclusive=mode is not Mode.ACTIVE_ACTIVE,
         bound=tuple(draft.on for draft in drafts),
@@ -102,6 +103,15 @@ def _check_traffic_has_ports(reading: Reading, drafts: tuple[_Draft, ...], scope
     without = [d.name for d in drafts if d.port is None and "port" not in d.settings.invalid]
     if without:
         hint = "write port: 8081 for one member, port: 8081+ for several"
+def _check_reads(reading: Reading, mode: Mode, scope: Scope) -> None:
+    """Note a listener for reading where there are no standbys."""
+    traffic: TrafficPolicy | None = reading.values.get("traffic")
+    if traffic is None or traffic.read_only is None or mode is Mode.ACTIVE_STANDBY:
+        return
+    message = f"has read_only, which leads to standbys, and {mode} has none that run"
+    scope.refuse_at(reading.key_places["traffic"], message, "remove read_only, or write mode: active-standby")
+
+
         scope.refuse_at(reading.key_places["traffic"], f"needs a port for {', '.join(without)}", hint)
 
 

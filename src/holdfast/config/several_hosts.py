@@ -42,6 +42,11 @@ def _listens(root: Entries, policy: Policy) -> Iterator[tuple[str, Place]]:
         if service.traffic is not None:
             place = nearest(root, ("services", service.name, "traffic", "listen"))
             yield service.traffic.listen_host, place
+            if (reads := service.traffic.read_only) is not None:
+                yield (
+                    reads.listen_host,
+                    nearest(root, ("services", service.name, "traffic", "read_only", "listen")),
+                )
     if policy.haproxy.stats_listen:
         yield parse_address(policy.haproxy.stats_listen).host, nearest(root, ("haproxy", "stats"))
 

@@ -3,7 +3,7 @@
 A new key is one line here and a field in the model: reading, JSON Schema and reference follow.
 """
 
-from holdfast.config.addresses import PORT, Address, Host, HostPort, PortFrom
+from holdfast.config.addresses import PORT, Host, HostPort, PortFrom
 from holdfast.config.cluster import CLUSTER, Cluster
 from holdfast.config.commands import AccountName, Command, FilePath
 from holdfast.config.document import Mapping, Node, Scalar
@@ -17,6 +17,7 @@ from holdfast.config.probes import PROBES
 from holdfast.config.problems import show_key
 from holdfast.config.quantities import Number, Size, Span, Whole
 from holdfast.config.scope import INVALID, Invalid, Scope
+from holdfast.config.traffic import TRAFFIC, Traffic
 from holdfast.model import policy as model
 from holdfast.model.time import HOUR, MILLISECOND, MINUTE, SECOND
 
@@ -210,36 +211,6 @@ FLAPPING = Table(
     ),
     ordered=(("hold", "hold_max"),),
 )
-
-TRAFFIC = Table(
-    "services.NAME.traffic",
-    "Where clients reach the service. Needs members with ports.",
-    model.TrafficPolicy,
-    (
-        Key(
-            "listen", HostPort(), "host:port for clients; a port alone is one of 127.0.0.1", is_required=True
-        ),
-        Key("protocol", Choice(model.Protocol), "what the balancer understands of the traffic"),
-        Key("balance", Choice(model.Balance), "how an active-active service's requests are spread"),
-        Key("drain_timeout", Span(), "sessions that last longer are cut when a drain ends"),
-        Key("retry", Flag(), "try GET, HEAD and OPTIONS on another member when one fails"),
-        Key("connect_timeout", Span(), "how long a connection to a member may take"),
-        Key("client_timeout", Span(), "how long a client may be silent"),
-        Key("server_timeout", Span(), "how long a member may be silent"),
-    ),
-    example="write, for example, traffic: { listen: 127.0.0.1:8080 }",
-)
-
-
-class Traffic(Section, frozen=True):
-    """Where clients reach the service."""
-
-    def build(self, reading: Reading) -> model.TrafficPolicy:
-        """Return it from a section without faults."""
-        fields = reading.fields()
-        listen: Address = fields.pop("listen")
-        return model.TrafficPolicy(listen.host, listen.port, **fields)
-
 
 SERVICE = Table(
     "services.NAME",

@@ -143,13 +143,15 @@ def _judge_starting(
 
 
 def asked_probes(component: ComponentState, member: MemberPolicy) -> tuple[ProbePolicy, ...]:
-    """Return the probes whose verdict counts now: while a startup probe has not passed, only those."""
+    """Return the probes whose verdict counts now: while a startup probe has not passed, only those.
+
+    Whether it may be read from says nothing of how it is.
+    """
     startup = tuple(probe for probe in member.probes if probe.purpose is Purpose.STARTUP)
-    if not startup:
-        return member.probes
-    if any(_seen(component, probe).passed is not True for probe in startup):
+    others = tuple(p for p in member.probes if p.purpose in (Purpose.LIVENESS, Purpose.READINESS))
+    if startup and any(_seen(component, probe).passed is not True for probe in startup):
         return startup
-    return tuple(probe for probe in member.probes if probe.purpose is not Purpose.STARTUP) or startup
+    return others or startup
 
 
 def failing_text(probe: ProbePolicy, seen: ProbeState) -> str:

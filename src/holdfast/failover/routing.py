@@ -1,5 +1,6 @@
 """Where a service's traffic should go, given how its members are. A pure table, compared with what is in force."""
 
+from holdfast.failover import reading
 from holdfast.model.decisions import Route
 from holdfast.model.duty import (
     balancer_process,
@@ -16,6 +17,7 @@ from holdfast.model.routing import Lane, Routing
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import ComponentState, ProcessRunning, State
 from holdfast.model.time import MILLISECOND, Instant
+from holdfast.model.value import replace
 from holdfast.model.wishes import NOTHING, Wishes, wish, withhold
 
 # A HAProxy that has just been started opens its socket only after it read its file; asking sooner only fails.
@@ -27,6 +29,7 @@ def steer(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
     if policy.traffic is None or state.is_going_down:
         return NOTHING
     routing, kept = wanted_routing(state, policy, now)
+    routing = with_readers(routing, state, policy, now)
     service = state.services[policy.name]
     if service.routed == routing or service.flight is not None:
         return kept
@@ -70,6 +73,12 @@ def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[R
                 current.id, "route away", "last_member", f"{current.reason}; but no other member can serve"
             )
     return Routing(active, lanes), kept
+
+
+def with_readers(routing: Routing, state: State, policy: ServicePolicy, now: Instant) -> Routing:
+    """Return the table with who may be read from, for those who read only."""
+    readers = reading.wanted_readers(state, policy, routing.lanes, now)
+    return replace(routing, readers=readers) if readers else routing
 
 
 def _active(state: State, policy: ServicePolicy) -> MemberName | None:
@@ -192,6 +201,9 @@ def _describe(before: Routing | None, after: Routing) -> str:
     changes = [f"{name} {lane}" for name, lane in after.lanes.items() if before.lanes.get(name) != lane]
     if before.active != after.active:
         changes.insert(0, f"active {after.active or 'nobody'}")
+    changes += [
+        f"reads {name} {lane}" for name, lane in after.readers.items() if before.readers.get(name) != lane
+    ]
     return ", ".join(changes) or "members left"
 
 

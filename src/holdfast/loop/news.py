@@ -40,11 +40,14 @@ def _is_traffic_news(state: State, event: events.TrafficSeen) -> bool:
     service = state.services.get(event.service)
     if service is None or service.seen_active != event.active or service.seen.keys() != event.members.keys():
         return service is not None
-    if observe_traffic.has_drifted(service, event.active, event.members):
+    if observe_traffic.has_drifted(service, event):
         return True
     counts_sessions = any(member.drain or restart_reason(member) for member in state.members(event.service))
-    for name, member in event.members.items():
-        known = service.seen[name]
+    if service.seen_readers.keys() != event.readers.keys():
+        return True
+    pairs = [(service.seen[name], member) for name, member in event.members.items()]
+    pairs += [(service.seen_readers[name], member) for name, member in event.readers.items()]
+    for known, member in pairs:
         if (known.lane, known.is_up) != (member.lane, member.is_up):
             return True
         if counts_sessions and known.sessions != member.sessions:

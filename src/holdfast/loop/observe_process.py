@@ -4,7 +4,7 @@ from holdfast.model import events
 from holdfast.model.duty import member_policy
 from holdfast.model.ids import ComponentId, Incarnation
 from holdfast.model.observation import Observation, Outcome
-from holdfast.model.policy import Mode, ProbePolicy
+from holdfast.model.policy import Mode, ProbePolicy, Purpose
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import (
@@ -120,10 +120,13 @@ def probed(state: State, event: events.Probed) -> State:
 
 
 def counted(before: ProbeState, probe: ProbePolicy, seen: Observation) -> ProbeState:
-    """Return what is known of a probe after one more answer. UNKNOWN answers count for nothing."""
-    if seen.outcome is Outcome.UNKNOWN:
+    """Return what is known of a probe after one more answer.
+
+    UNKNOWN answers count for nothing; but from who does not know how old it is nobody should read.
+    """
+    if seen.outcome is Outcome.UNKNOWN and probe.purpose is not Purpose.READING:
         return replace(before, last=seen) if before.last is None else before
-    if seen.outcome is Outcome.FAILED:
+    if seen.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
         streak = max(min(before.streak, 0) - 1, -probe.fall)
         failing_from = before.failing_from if before.streak < 0 else seen.at - seen.latency
         falls = streak <= -probe.fall and before.passed is not False

@@ -18,24 +18,26 @@ def seen(state: State, event: TrafficSeen) -> State:
     service = state.services.get(event.service)
     if service is None or service.flight is not None or service.routed_at > event.taken_at:
         return state
-    after = replace(service, seen=event.members, seen_active=event.active)
+    after = replace(service, seen=event.members, seen_active=event.active, seen_readers=event.readers)
     if not service.seen:  # it answers again: whatever it refused before need not hold now
         after = replace(after, not_before=0, route_failures=0)
-    if has_drifted(service, event.active, event.members):
+    if has_drifted(service, event):
         after = replace(after, routed=None)
     return state if after == service else state.with_service(after)
 
 
-def has_drifted(
-    service: ServiceState, active: MemberName | None, members: dict[MemberName, MemberTraffic]
-) -> bool:
+def has_drifted(service: ServiceState, seen: TrafficSeen) -> bool:
     """Tell whether the balancer does other than it was told."""
     routed = service.routed
     if routed is None:
         return False
-    if routed.active is not None and active != routed.active:
+    if routed.active is not None and seen.active != routed.active:
         return True
-    return any(_differs(lane, members.get(member)) for member, lane in routed.lanes.items())
+    return _differ(routed.lanes, seen.members) or _differ(routed.readers, seen.readers)
+
+
+def _differ(told: dict[MemberName, Lane], members: dict[MemberName, MemberTraffic]) -> bool:
+    return any(_differs(lane, members.get(member)) for member, lane in told.items())
 
 
 def _differs(told: Lane, member: MemberTraffic | None) -> bool:
@@ -60,7 +62,7 @@ def lost(state: State, event: TrafficLost, now: Instant) -> State:
     if silence != state.balancer_silence:
         state = replace(state, balancer_silence=silence)
     services = {
-        name: replace(service, routed=None, seen={})
+        name: replace(service, routed=None, seen={}, seen_readers={})
         if service.routed_at <= event.taken_at and service.flight is None
         else service
         for name, service in state.services.items()

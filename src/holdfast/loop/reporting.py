@@ -1,7 +1,7 @@
 """What this host tells the others of its members. Pure: read off the state of its own loop."""
 
 from holdfast.detect.judging import share_of
-from holdfast.failover import candidates, leaving
+from holdfast.failover import candidates, leaving, reading
 from holdfast.failover.placing import why_move
 from holdfast.failover.routing import wanted_routing
 from holdfast.model.cluster import MemberReport
@@ -68,6 +68,7 @@ def _report(
         leaving=_leaving(state, service, component, now) if service.is_exclusive else "",
         is_stable=component.status is Status.UP and now - component.status_since >= stable_after,
         is_clear=_is_clear(service, component),
+        unread=reading.why_unread(state, service, component, now),
     )
 
 

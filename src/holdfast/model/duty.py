@@ -193,9 +193,11 @@ def has_left(state: State, member: ComponentState) -> bool:
     name = member_of(member.id)
     if service.routed is None or service.routed.lanes.get(name, Lane.OUT) is Lane.IN:
         return False
-    seen = service.seen.get(name)
+    if service.routed.readers.get(name, Lane.OUT) is Lane.IN:
+        return False
     # Still IN: it was looked at before it left, and sessions may have begun since.
-    return seen is not None and seen.lane is not Lane.IN and seen.sessions == 0
+    ways = [service.seen.get(name)] + ([service.seen_readers.get(name)] if service.routed.readers else [])
+    return all(seen is not None and seen.lane is not Lane.IN and seen.sessions == 0 for seen in ways)
 
 
 def next_to_restart(state: State, service: ServiceName) -> ComponentState | None:

@@ -109,6 +109,7 @@ class TrafficSeen(Tagged, frozen=True):
     service: ServiceName
     active: MemberName | None
     members: dict[MemberName, MemberTraffic]
+    readers: dict[MemberName, MemberTraffic] = {}  # where those go who read only
 
 
 class TrafficLost(Tagged, frozen=True):

@@ -11,6 +11,8 @@ import msgspec
 
 from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id
 from holdfast.model.postgresql import PostgresCheck, PostgresServer
+from holdfast.model.reading import ReadPolicy
+from holdfast.model.tags import Tags
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
 
@@ -142,6 +144,7 @@ class Purpose(StrEnum):
     LIVENESS = "liveness"  # failed: no traffic, and restarted
     READINESS = "readiness"  # failed: no traffic, left running
 
+    READING = "reading"  # failed: nobody reads from it while it is a standby; what else it does goes on
 
 class ProbePolicy(Value, frozen=True):
     """One active question, asked again and again."""
@@ -209,6 +212,7 @@ class TrafficPolicy(Value, frozen=True):
     client_timeout: Duration = MINUTE
     server_timeout: Duration = MINUTE
 
+    read_only: ReadPolicy | None = None  # None: standbys are not read from
 
 class MemberPolicy(Value, frozen=True):
     """One member of a service."""

@@ -24,3 +24,4 @@ class Routing(Value, frozen=True):
 
     active: MemberName | None
     lanes: dict[MemberName, Lane]
+    readers: dict[MemberName, Lane] = {}  # of those who read only; empty if nobody listens for them

@@ -147,6 +147,7 @@ class ServiceState(Value, frozen=True):
     has_served: bool = False  # it was up once: what is down now is a failure, not a start
     seen: dict[MemberName, MemberTraffic] = {}  # the balancer, as last read back
     seen_active: MemberName | None = None
+    seen_readers: dict[MemberName, MemberTraffic] = {}
     routed: Routing | None = None  # what the balancer was last told and confirmed; None: unknown
     routed_at: Instant = 0
     routing: Routing | None = None  # what it is being told now

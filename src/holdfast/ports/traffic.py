@@ -21,6 +21,7 @@ class ServiceTraffic(Value, frozen=True):
     service: ServiceName
     active: MemberName | None
     members: dict[MemberName, MemberTraffic]
+    readers: dict[MemberName, MemberTraffic] = {}  # of its read-only listener, if it has one
 
 
 class Traffic(Protocol):

@@ -180,6 +180,7 @@ def _wait_for_sessions(
         service.flight is None
         and service.routed is not None
         and service.routed.lanes.get(member_of(component.id)) is not Lane.IN
+        and service.routed.readers.get(member_of(component.id)) is not Lane.IN
     )
     ends = service.routed_at + policy.traffic.drain_timeout
     if is_leaving and now >= ends:

@@ -73,7 +73,7 @@ def _http_lines(check: HttpCheck) -> Iterator[str]:
 
 
 def _speaking(member: MemberPolicy) -> ProbePolicy | None:
-    probes = [probe for probe in member.probes if probe.purpose is not Purpose.STARTUP]
+    probes = [probe for probe in member.probes if probe.purpose in (Purpose.LIVENESS, Purpose.READINESS)]
     http = (probe for probe in probes if isinstance(probe.check, HttpCheck))
     tcp = (p for p in probes if isinstance(p.check, TcpCheck) and (p.check.send or p.check.expect))
     return next(http, None) or next(tcp, None)

@@ -99,6 +99,7 @@ def test_every_field_of_a_tables_model_is_filled_by_a_key_or_known_to_be_made() 
         "ProbePolicy": {"name", "check"},
         "MemberPolicy": {"name"},
         "TrafficPolicy": {"listen_host", "listen_port"},
+        "ReadPolicy": {"listen_host", "listen_port"},
         "ProcessSpec": {"stop_signal", "stop_grace", "managed"},
         "Policy": {"revision", "size"},
         "PostgresServer": {"host", "port", "start_timeout", "demote_timeout", "monitor_timeout"},
