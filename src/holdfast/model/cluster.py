@@ -30,8 +30,6 @@ class MemberReport(Value, frozen=True):
     # How far a database's log goes: timeline, place. Told while it stands still, and coarsely by a primary; zeros: not told.
     position: tuple[int, int] = (0, 0)
 
-    position_under: Epoch = 0  # that is its last word: it streams from nobody before the primary under this lease
-    commits: str = ""  # of a database's primary: for whom its commits wait
     unread: str = "it has not told"  # why nobody should read from it while it is a standby; empty: they may
 
 class HostReport(Value, frozen=True):

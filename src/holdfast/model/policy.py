@@ -12,7 +12,6 @@ import msgspec
 from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id
 from holdfast.model.postgresql import PostgresCheck, PostgresServer
 from holdfast.model.reading import ReadPolicy
-from holdfast.model.tags import Tags
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
 
