@@ -69,13 +69,13 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
         _with_mode(_member(name, reading, draft, scope, ground), mode, reading, scope) for draft in drafts
     )
     _check_traffic_has_ports(reading, drafts, scope)
+    _check_reads(reading, mode, scope)
     _check_fits_hosts(reading, mode, drafts, scope, ground)
     found = ServiceReading(
         name,
         depends_on=reading.values.get("depends_on", ()),
         placement=reading.values.get("placement"),
         needs_fencing=mode is not Mode.ACTIVE_ACTIVE and reading.values.get("needs_fencing", False),
-    _check_reads(reading, mode, scope)
         with_primary_of=reading.values.get("with_primary_of") if ground.hosts is not None else None,
         is_exclusive=mode is not Mode.ACTIVE_ACTIVE,
         bound=tuple(draft.on for draft in drafts),
@@ -97,12 +97,6 @@ def _mode(reading: Reading, drafts: tuple[_Draft, ...], scope: Scope) -> Mode:
     return mode
 
 
-def _check_traffic_has_ports(reading: Reading, drafts: tuple[_Draft, ...], scope: Scope) -> None:
-    if "traffic" not in reading.values or "port" in reading.invalid:
-        return
-    without = [d.name for d in drafts if d.port is None and "port" not in d.settings.invalid]
-    if without:
-        hint = "write port: 8081 for one member, port: 8081+ for several"
 def _check_reads(reading: Reading, mode: Mode, scope: Scope) -> None:
     """Note a listener for reading where there are no standbys."""
     traffic: TrafficPolicy | None = reading.values.get("traffic")
@@ -112,6 +106,12 @@ def _check_reads(reading: Reading, mode: Mode, scope: Scope) -> None:
     scope.refuse_at(reading.key_places["traffic"], message, "remove read_only, or write mode: active-standby")
 
 
+def _check_traffic_has_ports(reading: Reading, drafts: tuple[_Draft, ...], scope: Scope) -> None:
+    if "traffic" not in reading.values or "port" in reading.invalid:
+        return
+    without = [d.name for d in drafts if d.port is None and "port" not in d.settings.invalid]
+    if without:
+        hint = "write port: 8081 for one member, port: 8081+ for several"
         scope.refuse_at(reading.key_places["traffic"], f"needs a port for {', '.join(without)}", hint)
 
 

@@ -29,8 +29,8 @@ class MemberReport(Value, frozen=True):
     is_clear: bool = False  # proven not to serve: nothing of it runs, or it is a standby
     # How far a database's log goes: timeline, place. Told while it stands still, and coarsely by a primary; zeros: not told.
     position: tuple[int, int] = (0, 0)
-
     unread: str = "it has not told"  # why nobody should read from it while it is a standby; empty: they may
+
 
 class HostReport(Value, frozen=True):
     """What a host says of itself. It is written on change only."""

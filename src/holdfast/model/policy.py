@@ -142,8 +142,8 @@ class Purpose(StrEnum):
     STARTUP = "startup"  # until it passes, the others wait
     LIVENESS = "liveness"  # failed: no traffic, and restarted
     READINESS = "readiness"  # failed: no traffic, left running
-
     READING = "reading"  # failed: nobody reads from it while it is a standby; what else it does goes on
+
 
 class ProbePolicy(Value, frozen=True):
     """One active question, asked again and again."""
@@ -210,8 +210,8 @@ class TrafficPolicy(Value, frozen=True):
     connect_timeout: Duration = 100 * MILLISECOND
     client_timeout: Duration = MINUTE
     server_timeout: Duration = MINUTE
-
     read_only: ReadPolicy | None = None  # None: standbys are not read from
+
 
 class MemberPolicy(Value, frozen=True):
     """One member of a service."""
