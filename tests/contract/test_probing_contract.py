@@ -51,18 +51,19 @@ def test_a_probe_is_asked_about_every_interval() -> None:
 
 
 def test_probes_set_together_drift_apart_over_the_interval() -> None:
-    async def main() -> list[int]:
+    async def main() -> list[list[int]]:
         async with probing() as (engine, ear):
             for number in range(20):
                 engine.set(f"orders/{number}", "1:1", (probe(tcp(port), str(number), every=SECOND),))
             await ear.until(
-                lambda: len({name for _, name, _, _ in ear.heard if len(ear.of(name)) >= 2}) == 20
+                lambda: len({name for _, name, _, _ in ear.heard if len(ear.of(name)) >= 4}) == 20
             )
-            return [ear.of(str(number))[1].at for number in range(20)]
+            return [[ear.of(str(number))[turn].at for number in range(20)] for turn in range(1, 4)]
 
     with listener() as (_, port):
-        second_answers = asyncio.run(main())
-    assert max(second_answers) - min(second_answers) > 300 * MILLISECOND
+        turns = asyncio.run(main())
+    # A machine that stands still for a second asks all of one turn at once afterwards.
+    assert max(max(answers) - min(answers) for answers in turns) > 300 * MILLISECOND
 
 
 def test_a_failed_answer_is_asked_again_quickly_without_anybody_telling() -> None:
@@ -197,8 +198,11 @@ def test_a_connection_that_fell_while_we_were_busy_is_unknown() -> None:
 
 def test_silence_is_failed_when_we_were_in_time() -> None:
     with server(silent) as port:
-        answer = ask(probe(http(port), every=NEVER, timeout=500 * MILLISECOND))[0]
-    assert answer.outcome is Outcome.FAILED
+        patient = probe(http(port), every=SOON, every_suspect=SOON, timeout=500 * MILLISECOND)
+        answers = ask(patient, times=5)
+    # On a machine that stands still we were late ourselves now and then, and say so.
+    assert Outcome.FAILED in {answer.outcome for answer in answers}
+    assert Outcome.PASSED not in {answer.outcome for answer in answers}
 
 
 @pytest.mark.parametrize("wait_for_answers", [False, True])

@@ -46,7 +46,8 @@ COMPONENTS = ("web/web-1", "web/web-2", "job/job-1")
 def start_two(system: LivingSystem) -> dict[str, int]:
     system.write(two(system))
     system.start()
-    status = system.until(lambda s: is_up(s, *COMPONENTS) and service(s, "web").active, "all up")
+    system.until(lambda s: is_up(s, *COMPONENTS) and service(s, "web").active, "all up")
+    status = system.until(lambda s: service(s, "web").serving, "promoted")
     return {component: pid_of(status, component) for component in COMPONENTS}
 
 

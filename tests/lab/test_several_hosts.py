@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.model.cluster import lease_of
 from tests.lab.history import Asked, Mark
 from tests.lab.hosts import Cluster
 from tests.lab.several_hosts import (
@@ -83,7 +84,9 @@ def test_a_killed_agent_that_comes_back_keeps_its_primary_and_its_lease(etcd3: C
     etcd3.until(lambda: is_well(etcd3, old), "its next life is well")
     healed(etcd3)
     assert primary(etcd3) == old
-    assert (witness_pid(etcd3, old), newest_epoch(etcd3)) == (before, epoch)
+    assert witness_pid(etcd3, old) == before
+    # It may have been killed before it wrote down that the role is given: then its next life gives it once more.
+    assert lease_of(newest_epoch(etcd3)) == lease_of(epoch)
     judge(etcd3)
 
 
