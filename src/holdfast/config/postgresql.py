@@ -2,17 +2,34 @@
 
 from holdfast.config.commands import AccountName, FilePath
 from holdfast.config.document import Place
-from holdfast.config.keys import Key, Table
-from holdfast.config.kinds import ListOf, MapOf, Plain, Text
-from holdfast.config.quantities import Size, Span
+from holdfast.config.keys import Key, Reading, Section, Table
+from holdfast.config.kinds import Choice, Flag, ListOf, MapOf, Plain, Text
+from holdfast.config.quantities import Size, Span, Whole
 from holdfast.config.scope import Scope
 from holdfast.model.policy import MemberPolicy, Mode, ProbePolicy, Purpose
-from holdfast.model.postgresql import PostgresCheck, PostgresServer
+from holdfast.model.postgresql import Commit, PostgresCheck, PostgresServer
 from holdfast.model.time import HOUR, MILLISECOND, SECOND
 from holdfast.model.value import replace
 
 _PARAMETER = Text(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", "the name of a parameter of PostgreSQL")
 _NETWORK = Text(r"[0-9a-fA-F.:]+/[0-9]{1,3}", "a network such as 10.0.0.0/24")
+# What holdfast sets itself, as in postgresql/settings.py: a test holds the two together.
+RESERVED = frozenset(
+    {
+        "port",
+        "listen_addresses",
+        "unix_socket_directories",
+        "hba_file",
+        "ident_file",
+        "hot_standby",
+        "primary_conninfo",
+        "primary_slot_name",
+        "recovery_target_timeline",
+        "synchronous_standby_names",
+    }
+)
+_WAITING = frozenset({"on", "remote_apply", "true", "yes", "1"})  # for standbys' disks
+_DEMOTES_WITHIN = 15 * SECOND  # beyond what it waits for: a checkpoint, and whoever has to be killed
 _PROBE = ProbePolicy(
     name="postgresql",
     purpose=Purpose.LIVENESS,
@@ -57,6 +74,25 @@ POSTGRESQL = Table(
             "a standby that is known to lack more of the log is not promoted",
         ),
         Key(
+            "commit",
+            Choice(Commit),
+            "what a commit waits for. asynchronous: the primary's own disk. synchronous: the disks of certain standbys, "
+            "too. quorum: of any so many of them",
+        ),
+        Key("acknowledged_by", Whole(1, 100), "synchronous, quorum: how many standbys a commit waits for"),
+        Key(
+            "strict",
+            Flag(),
+            "synchronous, quorum: rather wait for standbys than commit with fewer",
+            field="is_strict",
+        ),
+        Key(
+            "open_transactions",
+            Span(most=HOUR),
+            "how long a planned switchover waits for transactions that are open; then they are ended, and told of",
+            field="open_within",
+        ),
+        Key(
             "stop",
             Span(SECOND, HOUR),
             "how long it may take to shut down in good order",
@@ -67,6 +103,63 @@ POSTGRESQL = Table(
     example="write, for example, { data: /var/lib/postgresql/15/orders, programs: /usr/lib/postgresql/15/bin }",
     is_shared_out=True,
 )
+
+
+class Server(Section, frozen=True):
+    """A PostgreSQL server."""
+
+    def check(self, reading: Reading, scope: Scope) -> bool:
+        """Tell whether its keys and parameters fit together."""
+        return all((_check_commit(reading, scope), _check_parameters(reading, scope)))
+
+
+def _check_commit(reading: Reading, scope: Scope) -> bool:
+    if reading.values.get("commit", Commit.ASYNCHRONOUS) is not Commit.ASYNCHRONOUS:
+        return True
+    idle = [name for name in ("acknowledged_by", "strict") if name in reading.key_places]
+    for name in idle:
+        message = "goes with commit: synchronous or quorum: an asynchronous commit waits for no standby"
+        scope.refuse_at(reading.key_places[name], message, "remove it, or write commit: synchronous")
+    return not idle
+
+
+def _check_parameters(reading: Reading, scope: Scope) -> bool:
+    """Note parameters that are ours to set, and those that break what `commit` promises."""
+    parameters: dict[str, str] = reading.values.get("parameters", {})
+    place = reading.key_places.get("parameters", reading.place)
+    wrong = [name for name in parameters if name in RESERVED]
+    for name in wrong:
+        hint = "write commit: synchronous" if name == "synchronous_standby_names" else "remove it"
+        scope.refuse_at(place, f"has {name}, which holdfast sets itself", hint)
+    level = parameters.get("synchronous_commit", "on").lower()
+    is_kept = reading.values.get("commit", Commit.ASYNCHRONOUS) is Commit.ASYNCHRONOUS
+    if is_kept or level in _WAITING:
+        return not wrong
+    message = (
+        f"has synchronous_commit: {level}, and so commits are acknowledged before standbys have them on disk"
+    )
+    scope.refuse_at(place, message, f"write one of {', '.join(sorted(_WAITING))}, or remove it")
+    return False
+
+
+def check_commits(members: tuple[MemberPolicy | None, ...], place: Place, scope: Scope) -> None:
+    """Note members that differ in what their commits wait for, and a wait that nobody could end."""
+    servers = [
+        (member, member.run.managed)
+        for member in members
+        if member is not None and isinstance(member.run.managed, PostgresServer)
+    ]
+    wishes = {(server.commit, server.acknowledged_by, server.is_strict) for _, server in servers}
+    if len(wishes) > 1:
+        message = "has members that differ in commit, acknowledged_by or strict: whoever is primary, it is one promise"
+        scope.refuse_at(place, message, "write them in the service's run")
+        return
+    need = sum(wish[1] for wish in wishes if wish[0] is not Commit.ASYNCHRONOUS)
+    able = sum(not member.tags.nosync for member, _ in servers)
+    if need > max(0, able - 1):
+        message = f"has commits that wait for {need} {'standby' if need == 1 else 'standbys'}, and beside a primary "
+        message += f"{max(0, able - 1)} can acknowledge them"
+        scope.refuse_at(place, message, "add members, lower acknowledged_by, or take nosync from one")
 
 
 def settled(
@@ -80,6 +173,7 @@ def settled(
         scope.refuse_at(place, message, "write on: HOST at each member")
     if member.port is None:
         scope.refuse_at(place, f"{member.name} runs PostgreSQL, so it needs a port", "write port: 5432")
-    server = replace(server, host=member.host, port=member.port or 0)
+    takes = server.open_within + server.stop_timeout + _DEMOTES_WITHIN
+    server = replace(server, host=member.host, port=member.port or 0, demote_timeout=takes)
     probes = member.probes if any(p.name == _PROBE.name for p in member.probes) else (_PROBE, *member.probes)
     return replace(member, run=replace(member.run, managed=server), probes=probes)

@@ -9,16 +9,18 @@ from holdfast.config.hosts import Hosts, address_of
 from holdfast.config.keys import Reading, key_place, read_table
 from holdfast.config.kinds import NAME_PATTERN, RefusedError, name_kind
 from holdfast.config.ocf import check_mode
-from holdfast.config.postgresql import settled
+from holdfast.config.postgresql import check_commits, settled
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.quantities import Whole
 from holdfast.config.scope import INVALID, Scope
 from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, Run, as_section
+from holdfast.config.tags import check_tags
 from holdfast.model import blanks
 from holdfast.model.ids import HostName, MemberName, ServiceName
 from holdfast.model.policy import MemberPolicy, Mode, PlacementPolicy, ServicePolicy, TrafficPolicy
 from holdfast.model.postgresql import PostgresServer
+from holdfast.model.tags import Tags
 from holdfast.model.value import Value, replace
 
 _FIRST_PORT_TOO_HIGH = "counts up past 65535"
@@ -68,6 +70,10 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
     members = tuple(
         _with_mode(_member(name, reading, draft, scope, ground), mode, reading, scope) for draft in drafts
     )
+    check_tags(
+        tuple(draft.settings for draft in drafts), mode, members, scope, has_hosts=ground.hosts is not None
+    )
+    check_commits(members, reading.place, scope)
     _check_traffic_has_ports(reading, drafts, scope)
     _check_reads(reading, mode, scope)
     _check_fits_hosts(reading, mode, drafts, scope, ground)
@@ -228,7 +234,10 @@ def _member(
     if run is INVALID or probes is INVALID:
         return None
     fields = settings.fields("weight", "traffic_weight")
-    return MemberPolicy(draft.name, run, tuple(probes.values()), host, draft.port, on=draft.on, **fields)
+    tags = Tags(**settings.fields("priority", "nofailover", "nosync"))
+    return MemberPolicy(
+        draft.name, run, tuple(probes.values()), host, draft.port, on=draft.on, tags=tags, **fields
+    )
 
 
 def _with_mode(

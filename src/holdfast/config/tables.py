@@ -12,13 +12,14 @@ from holdfast.config.hosts import HOSTS, PLACEMENT
 from holdfast.config.keys import Key, Later, Part, Reading, Section, Table
 from holdfast.config.kinds import Choice, Flag, Kind, ListOf, MapOf, Plain, Schema, Signal, Text, name_kind
 from holdfast.config.ocf import MONITOR, PARAMETERS, TIMEOUTS, AgentName, check_parameters
-from holdfast.config.postgresql import POSTGRESQL
+from holdfast.config.postgresql import POSTGRESQL, Server
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import show_key
 from holdfast.config.quantities import Number, Size, Span, Whole
 from holdfast.config.scope import INVALID, Invalid, Scope
 from holdfast.config.traffic import TRAFFIC, Traffic
 from holdfast.model import policy as model
+from holdfast.model.tags import Tags
 from holdfast.model.time import HOUR, MILLISECOND, MINUTE, SECOND
 
 BUILTIN_VARIABLES = ("address", "host", "member", "on", "port", "service", "system")
@@ -66,7 +67,7 @@ RUN = Table(
         Key("parameters", PARAMETERS, "ocf: what the agent is told", model=model.OcfAgent),
         Key("monitor", Part(MONITOR), "ocf: how the agent is asked how it is", model=model.OcfAgent),
         Key("timeouts", Part(TIMEOUTS), "ocf: how long its actions may take", model=model.OcfAgent),
-        Key("postgresql", Section(POSTGRESQL), "a PostgreSQL server, in place of a command", default="none"),
+        Key("postgresql", Server(POSTGRESQL), "a PostgreSQL server, in place of a command", default="none"),
     ),
     exactly_one=("command", "ocf", "postgresql"),
     example="write, for example, run: [my-server, --port, '{port}']",
@@ -143,6 +144,19 @@ MEMBER = Table(
         Key("port", PORT, "the port where it serves", default="the service's"),
         Key("weight", _WEIGHT, "weight of its health in its service's"),
         Key("traffic_weight", Whole(1, 256), "its share of the traffic, beside the others' shares"),
+        Key(
+            "priority",
+            Whole(-1000, 1000),
+            "several hosts: of members that could serve equally well the one with more is chosen",
+            model=Tags,
+        ),
+        Key(
+            "nofailover",
+            Flag(),
+            "several hosts: it gets the role only by `holdfast switchover --to`, never by itself",
+            model=Tags,
+        ),
+        Key("nosync", Flag(), "postgresql: no commit waits for it", model=Tags),
         Key("vars", MapOf(_VARIABLE, Plain()), "more variables for {templates}", default="none"),
         Key("run", Later(Run(RUN)), "what differs from the service's `run`"),
         Key("probes", Later(PROBES), "what differs from the service's `probes`"),

@@ -4,6 +4,7 @@ Everything here crosses hosts, so nothing here is an Instant: an instant means n
 """
 
 from holdfast.model.ids import ComponentId, Epoch, HostName, LifeId, MemberName, ServiceName
+from holdfast.model.postgresql import Record
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
 from holdfast.model.value import Value
@@ -29,6 +30,8 @@ class MemberReport(Value, frozen=True):
     is_clear: bool = False  # proven not to serve: nothing of it runs, or it is a standby
     # How far a database's log goes: timeline, place. Told while it stands still, and coarsely by a primary; zeros: not told.
     position: tuple[int, int] = (0, 0)
+    position_under: Epoch = 0  # that is its last word: it streams from nobody before the primary under this lease
+    commits: str = ""  # of a database's primary: for whom its commits wait
     unread: str = "it has not told"  # why nobody should read from it while it is a standby; empty: they may
 
 
@@ -106,6 +109,7 @@ class ClusterView(Value, frozen=True):
     last_leases: dict[ServiceName, LastLease] = {}
     assignments: dict[ServiceName, Assignment] = {}
     wishes: dict[ServiceName, OperatorWish] = {}
+    records: dict[ServiceName, Record] = {}  # databases with synchronous commit: who may be promoted
 
 
 def first_epoch_of(lease: Epoch) -> Epoch:

@@ -12,6 +12,7 @@ import msgspec
 from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id
 from holdfast.model.postgresql import PostgresCheck, PostgresServer
 from holdfast.model.reading import ReadPolicy
+from holdfast.model.tags import Tags
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
 
@@ -224,6 +225,7 @@ class MemberPolicy(Value, frozen=True):
     weight: float = 1.0  # of its health in its service's
     traffic_weight: int = 100  # 1..256, share of traffic
     on: HostName | None = None  # several hosts: it runs there and nowhere else; None: the leader places it
+    tags: Tags = Tags()
 
 
 class CoordinatorLoss(StrEnum):

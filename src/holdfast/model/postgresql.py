@@ -1,7 +1,39 @@
 """What the operator asked of a PostgreSQL, as a value: one more kind of component."""
 
+from enum import StrEnum
+
+from holdfast.model.ids import Epoch, MemberName
 from holdfast.model.time import MINUTE, SECOND, Duration
-from holdfast.model.value import Tagged
+from holdfast.model.value import Tagged, Value
+
+
+class Commit(StrEnum):
+    """What a commit waits for before it is acknowledged."""
+
+    ASYNCHRONOUS = "asynchronous"  # its own disk
+    SYNCHRONOUS = "synchronous"  # certain standbys' disks too
+    QUORUM = "quorum"  # any so many standbys' disks too
+
+
+class Record(Value, frozen=True):
+    """Who may be promoted, as it stands in the coordinator beside the lease. See postgresql/synchronous.py."""
+
+    primary: MemberName
+    voters: tuple[MemberName, ...] = ()  # sorted; none: only the primary itself may come back
+    electing: int = 1  # how many voters have to be compared
+    epoch: Epoch = 0  # of the lease under which its primary was promoted, or wrote it
+
+    @property
+    def names(self) -> tuple[MemberName, ...]:
+        """Return all who could be promoted."""
+        return (self.primary, *self.voters)
+
+
+class Kept(Value, frozen=True):
+    """What the coordinator has of a record; None: nothing."""
+
+    record: Record | None
+    version: int | None
 
 
 class PostgresServer(Tagged, frozen=True):
@@ -19,6 +51,10 @@ class PostgresServer(Tagged, frozen=True):
     ] = ()  # networks from which users may log in with a password, written at bootstrap
     initdb: tuple[str, ...] = ()  # more options for initdb
     lag_max: int = 1_000_000  # bytes: a standby that is known to lack more is not promoted
+    commit: Commit = Commit.ASYNCHRONOUS
+    acknowledged_by: int = 1  # how many standbys a commit waits for, unless it is asynchronous
+    is_strict: bool = False  # rather wait for standbys than commit with fewer
+    open_within: Duration = 5 * SECOND  # a planned demotion waits so long for transactions that are open
     host: str = (
         ""  # where it listens, and members elsewhere reach it; filled in from its member, as is `port`
     )

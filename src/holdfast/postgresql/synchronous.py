@@ -14,32 +14,29 @@ A change is a series of steps, each of which keeps that true:
   earlier rules: `need` of `names` have everything up to a place in the log that was read after the rule was in force.
 
 So nobody may ever be promoted but by a record that was written down before commits could rely on it. The primary itself is
-always good enough: it has all that it acknowledged.
+always good enough: it has all that it acknowledged. And so is whoever has all of the primary's log, once that has stopped for
+good: after a shutdown in good order any standby that received the last of it may follow, whether it voted or not.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import TypeAlias
 
 from holdfast.model.ids import MemberName
-from holdfast.model.value import Tagged, Value
+from holdfast.model.postgresql import Commit, Record
+from holdfast.model.value import Tagged, Value, replace
 from holdfast.postgresql.position import Lsn, Position
 
 NOBODY = "holdfast_nobody"  # no standby is called so: a commit that waits for it waits for ever
 
-
-class Mode(StrEnum):
-    """How commits wait for standbys."""
-
-    OFF = "off"  # they do not: the loss is bounded by the lag
-    PRIORITY = "priority"  # for certain standbys, all of them
-    QUORUM = "quorum"  # for any so many of all
+_SETTING = re.compile(r'(FIRST|ANY) ([0-9]+) \(("(?:[^"]|"")+"(?:, "(?:[^"]|"")+")*)\)')
+_NAME = re.compile(r'"((?:[^"]|"")+)"')
 
 
 class Wish(Value, frozen=True):
     """What the operator wants of synchronous commit."""
 
-    mode: Mode = Mode.OFF
+    mode: Commit = Commit.ASYNCHRONOUS
     count: int = 1  # how many standbys a commit waits for
     is_strict: bool = False  # rather wait than commit with fewer
 
@@ -70,12 +67,18 @@ class Rule(Value, frozen=True):
         return f"{'ANY' if self.is_quorum else 'FIRST'} {self.need} ({quoted})"
 
 
-class Record(Value, frozen=True):
-    """Who may be promoted, as it stands in the coordinator beside the lease."""
+BLOCKING = Rule(need=1)  # nobody's commit is acknowledged
 
-    primary: MemberName
-    voters: tuple[MemberName, ...] = ()  # sorted; none: only the primary itself may come back
-    electing: int = 1  # how many voters have to be compared
+
+def parse_setting(setting: str) -> Rule | None:
+    """Return the rule of a synchronous_standby_names that we wrote; None if somebody else did."""
+    if not setting:
+        return Rule()
+    match = _SETTING.fullmatch(setting)
+    if match is None:
+        return None
+    names = tuple(sorted(name.replace('""', '"') for name in _NAME.findall(match[3])))
+    return Rule(() if names == (NOBODY,) else names, int(match[2]), is_quorum=match[1] == "ANY")
 
 
 class WriteDown(Tagged, frozen=True):
@@ -124,30 +127,30 @@ def is_covering(rule: Rule, flushed: Mapping[MemberName, Lsn], place: Lsn) -> bo
 
 def choose(wish: Wish, members: Iterable[Member], current: Rule) -> Rule:
     """Return the rule that should be in force: whoever is in it already stays, if it still streams."""
-    if wish.mode is Mode.OFF:
+    if wish.mode is Commit.ASYNCHRONOUS:
         return Rule()
     able = [member for member in members if member.is_streaming and member.is_allowed]
     able.sort(key=lambda member: (member.name not in current.names, -member.priority, member.name))
-    if wish.mode is Mode.PRIORITY:
+    if wish.mode is Commit.SYNCHRONOUS:
         able = able[: wish.count]
     names = tuple(sorted(member.name for member in able))
     need = min(wish.count, len(names))
     if wish.is_strict and need < wish.count:
         return _blocking(wish, names, current)
-    return Rule(names, need, is_quorum=wish.mode is Mode.QUORUM)
+    return Rule(names, need, is_quorum=wish.mode is Commit.QUORUM)
 
 
 def _blocking(wish: Wish, names: tuple[MemberName, ...], current: Rule) -> Rule:
     """Return the rule of a strict wish that cannot be met: it goes on as soon as those whom it waits for are back."""
     together = tuple(sorted({*names, *current.names})) if current.need else names
-    return Rule(together, wish.count, is_quorum=wish.mode is Mode.QUORUM)
+    return Rule(together, wish.count, is_quorum=wish.mode is Commit.QUORUM)
 
 
-def record_of(primary: MemberName, rule: Rule) -> Record:
-    """Return the loosest record that fits `rule`: all of its names vote, and as few as possible have to."""
+def record_of(record: Record, rule: Rule) -> Record:
+    """Return the loosest record of the same primary that fits `rule`: all names vote, and as few as possible have to."""
     if not rule.need or rule.need > len(rule.names):
-        return Record(primary)
-    return Record(primary, rule.names, len(rule.names) - rule.need + 1)
+        return replace(record, voters=(), electing=1)
+    return replace(record, voters=rule.names, electing=len(rule.names) - rule.need + 1)
 
 
 # --- the way there --------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ def next_step(record: Record, rule: Rule, wanted: Rule, *, is_covered: bool) -> 
         if fits(wanted, record):
             return Set(wanted, _tell(rule, wanted))
         return WriteDown(_stricter(record, wanted), f"before {_tell(rule, wanted)}")
-    goal = record_of(record.primary, rule)
+    goal = record_of(record, rule)
     if goal == record:
         return None
     if is_stricter(goal, record):
@@ -181,20 +184,21 @@ def is_stricter(record: Record, than: Record) -> bool:
 def _stricter(record: Record, wanted: Rule) -> Record:
     """Return the loosest record that is stricter than `record` and fits `wanted`."""
     both = tuple(name for name in record.voters if name in wanted.names)
-    return _loosest(record.primary, (record.voters, both), record.electing, wanted)
+    return _loosest(record, (record.voters, both), record.electing, wanted)
 
 
 def _loosest(
-    primary: MemberName, choices: Iterable[tuple[MemberName, ...]], electing_min: int, rule: Rule
+    base: Record, choices: Iterable[tuple[MemberName, ...]], electing_min: int, rule: Rule
 ) -> Record:
-    found = [
-        Record(primary, voters, electing)
+    every = (
+        replace(base, voters=voters, electing=electing)
         for voters in choices
         for electing in range(electing_min, len(voters) + 1)
-        if fits(rule, Record(primary, voters, electing))
-    ]
+    )
+    found = [record for record in every if fits(rule, record)]
     # The fewer are needed the better; among those, the more may be asked the better.
-    return min(found, key=lambda each: (each.electing, -len(each.voters)), default=Record(primary))
+    closed = replace(base, voters=(), electing=1)
+    return min(found, key=lambda each: (each.electing, -len(each.voters)), default=closed)
 
 
 def _tell(rule: Rule, wanted: Rule) -> str:
@@ -211,21 +215,25 @@ def why_not(record: Record, candidate: MemberName, heard: Mapping[MemberName, Po
     """Return why `candidate` must not be promoted under `record`; empty: it may.
 
     `heard` has the positions of members that stopped streaming before they were asked, the candidate's included: one
-    that still streams could acknowledge a commit after it was compared. The record has to be the same still when the
-    new one, `record_after`, takes its place: by compare-and-swap, before the candidate opens for writes.
+    that still streams could acknowledge a commit after it was compared. The primary of the record may be heard once it
+    does not serve any more: then its position is the end of all that it ever acknowledged. The record has to be the same
+    still when the new one, `record_after`, takes its place: by compare-and-swap, before the candidate opens for writes.
     """
     if candidate == record.primary:
         return ""
+    own, last = heard.get(candidate), heard.get(record.primary)
+    if own is not None and last is not None and own >= last:
+        return ""
     if candidate not in record.voters:
-        return f"{candidate} may lack acknowledged commits: it is not among {_names(record)}"
-    if candidate not in heard:
+        return f"{candidate} may lack acknowledged commits: it is not among {', '.join(record.names)}"
+    if own is None:
         return f"the position of {candidate} is not known"
     compared = {name: position for name, position in heard.items() if name in record.voters}
     if len(compared) < record.electing:
         return f"{len(compared)} of {record.electing} members that have to be compared answered"
-    further = [name for name, position in sorted(compared.items()) if position > heard[candidate]]
+    further = [name for name, position in sorted(compared.items()) if position > own]
     if further:
-        return f"{further[0]} is further: {heard[further[0]]} against {heard[candidate]}"
+        return f"{further[0]} is further: {heard[further[0]]} against {own}"
     return ""
 
 
@@ -239,18 +247,31 @@ def record_after(
     """
     if candidate == record.primary:
         return Record(candidate)
+    # Whoever is further has all of it as well, and something that nobody needs: it has to rewind before it streams.
     equal = tuple(
         sorted(name for name, position in heard.items() if name != candidate and position == heard[candidate])
     )
     both = tuple(name for name in equal if name in rule.names)
-    return _loosest(candidate, (equal, both), 1, rule)
+    return _loosest(Record(candidate), (equal, both), 1, rule)
 
 
-def rule_after(wish: Wish, candidate: MemberName, heard: Mapping[MemberName, Position]) -> Rule:
-    """Return the rule that has to be in force before `candidate` opens: those that answered will follow it."""
-    others = [Member(name, is_streaming=True) for name in sorted(heard) if name != candidate]
-    return choose(wish, others, Rule())
+def rule_after(wish: Wish, followers: Iterable[Member]) -> Rule:
+    """Return the rule that has to be in force before a candidate opens, where `followers` are about to follow it."""
+    return choose(wish, followers, Rule())
 
 
-def _names(record: Record) -> str:
-    return ", ".join((record.primary, *record.voters))
+# --- for people -----------------------------------------------------------------------------------------
+
+
+def describe(rule: Rule, wish: Wish) -> str:
+    """Return for whom commits wait."""
+    if wish.mode is Commit.ASYNCHRONOUS and not rule.need:
+        return ""
+    if not rule.need:
+        return "commits wait for no standby: none follows closely enough"
+    if rule.need > len(rule.names):
+        names = f" beside {' and '.join(rule.names)}" if rule.names else ""
+        return f"commits wait until {rule.need - len(rule.names)} more can acknowledge them{names}"
+    if rule.need == len(rule.names):
+        return f"commits wait for {' and '.join(rule.names)}"
+    return f"commits wait for {rule.need} of {', '.join(rule.names)}"

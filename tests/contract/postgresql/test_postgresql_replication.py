@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from holdfast.model.postgresql import Commit, Record
 from holdfast.model.time import MILLISECOND
 from holdfast.postgresql import running
 from holdfast.postgresql.asking import ask_followers, ask_standing, local, write
@@ -13,8 +14,6 @@ from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.slots import Advance, Create, Drop, ask_slots, carry_out, plan
 from holdfast.postgresql.synchronous import (
     NOBODY,
-    Mode,
-    Record,
     Rule,
     Set,
     Wish,
@@ -69,7 +68,7 @@ def test_a_commit_waits_for_its_standby_until_the_rule_lets_it_go() -> None:
         assert not await commits(a)
         # The server can write all the same: that is another question.
         assert await write(a, GENEROUS) >= 1
-        wanted = choose(Wish(Mode.PRIORITY, 1), [], rule)
+        wanted = choose(Wish(Commit.SYNCHRONOUS, 1), [], rule)
         record = Record("a", ("b",))
         first = next_step(record, rule, wanted, is_covered=True)
         assert first == WriteDown(Record("a"), "before b leaves")

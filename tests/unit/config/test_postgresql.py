@@ -1,8 +1,13 @@
 """PostgreSQL in the file: what it becomes, and what is wrong with it."""
 
+import pytest
+
 from holdfast.config import plan
+from holdfast.config.postgresql import RESERVED
 from holdfast.model.policy import Purpose
-from holdfast.model.postgresql import PostgresCheck, PostgresServer
+from holdfast.model.postgresql import Commit, PostgresCheck, PostgresServer
+from holdfast.model.tags import Tags
+from holdfast.postgresql.settings import OWN
 from tests.unit.config.test_several_hosts import several, wrong
 
 RUN = "run: { postgresql: { data: /srv/pg, programs: /usr/lib/postgresql/15/bin, lag_max: 2MB } }"
@@ -45,3 +50,71 @@ def test_parameters_are_changed_in_a_server_that_runs_and_its_place_is_not() -> 
     moved = several(service().replace("/srv/pg", "/srv/other"))
     assert "goes on running" in str(plan(before, tuned))
     assert "is restarted: postgresql.data changed" in str(plan(before, moved))
+
+
+def with_commit(more: str, members: str = "members: { a: { on: h1 }, b: { on: h2 } }") -> str:
+    return service(members=members).replace("lag_max: 2MB", more)
+
+
+def test_commits_wait_for_as_many_standbys_as_the_file_asks_for() -> None:
+    (server, _) = (
+        member.run.managed
+        for member in several(with_commit("commit: quorum, strict: true")).services["db"].members
+    )
+    assert isinstance(server, PostgresServer)
+    assert (server.commit, server.acknowledged_by, server.is_strict) == (Commit.QUORUM, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("commit: slow", "asynchronous, synchronous or quorum"),
+        ("acknowledged_by: 1", "acknowledged_by: goes with commit: synchronous or quorum"),
+        ("strict: true", "strict: goes with commit: synchronous or quorum"),
+        (
+            "commit: quorum, acknowledged_by: 2",
+            "wait for 2 standbys, and beside a primary 1 can acknowledge them",
+        ),
+        ("commit: synchronous, acknowledged_by: 0", "acknowledged_by"),
+        (
+            "parameters: { synchronous_standby_names: '*' }",
+            "synchronous_standby_names, which holdfast sets itself",
+        ),
+        ("commit: quorum, parameters: { synchronous_commit: local }", "before standbys have them on disk"),
+    ],
+)
+def test_each_mistake_about_commits_is_told(more: str, said: str) -> None:
+    assert said in "\n".join(wrong(with_commit(more)))
+
+
+def test_members_make_one_promise_about_commits() -> None:
+    members = "members: { a: { on: h1, run: { postgresql: { commit: quorum } } }, b: { on: h2 } }"
+    assert any("it is one promise" in line for line in wrong(with_commit("lag_max: 1MB", members)))
+
+
+def test_members_have_tags() -> None:
+    members = "members: { a: { on: h1, priority: 5 }, b: { on: h2, nofailover: true, nosync: true } }"
+    first, second = several(with_commit("lag_max: 1MB", members)).services["db"].members
+    assert first.tags == Tags(priority=5)
+    assert second.tags == Tags(nofailover=True, nosync=True)
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (
+            "members: { a: { on: h1, nosync: true }, b: { on: h2 } }",
+            "beside a primary 0 can acknowledge them",
+        ),
+        (
+            "members: { a: { on: h1, nofailover: true }, b: { on: h2, nofailover: true } }",
+            "is so for every member",
+        ),
+    ],
+)
+def test_tags_that_leave_nobody_are_told(members: str, said: str) -> None:
+    assert said in "\n".join(wrong(with_commit("commit: quorum", members)))
+
+
+def test_what_holdfast_sets_itself_is_refused_in_the_file() -> None:
+    assert RESERVED == OWN

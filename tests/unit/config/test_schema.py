@@ -97,7 +97,7 @@ def test_every_field_of_a_tables_model_is_filled_by_a_key_or_known_to_be_made() 
         "ServicePolicy": {"name", "is_builtin", "components", "is_leased", "elsewhere"},
         "HostPolicy": {"name"},
         "ProbePolicy": {"name", "check"},
-        "MemberPolicy": {"name"},
+        "MemberPolicy": {"name", "tags"},
         "TrafficPolicy": {"listen_host", "listen_port"},
         "ReadPolicy": {"listen_host", "listen_port"},
         "ProcessSpec": {"stop_signal", "stop_grace", "managed"},

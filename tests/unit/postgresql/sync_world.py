@@ -9,10 +9,11 @@ import random
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from holdfast.model.postgresql import Record
 from holdfast.model.value import replace
 from holdfast.postgresql import synchronous
 from holdfast.postgresql.position import Position
-from holdfast.postgresql.synchronous import Member, Record, Rule, Set, Wish, WriteDown
+from holdfast.postgresql.synchronous import Member, Rule, Set, Wish, WriteDown
 
 NO_RULE = Rule()
 
@@ -27,6 +28,7 @@ class Bug(Enum):
     OPENS_UNRECORDED = auto()  # the new primary leaves the old record as it is
     PROMOTES_ANYBODY = auto()  # forgets who is further
     READS_PLACE_EARLY = auto()  # measures what to cover before the rule is in force everywhere
+    HEARS_WHO_SERVES = auto()  # compares with a primary that goes on
 
 
 class CommitLostError(AssertionError):
@@ -83,6 +85,7 @@ class World:
             (self.plan, 8),
             (self.take_effect, 5),
             (self.toggle, 1),
+            (self.stop_serving, 1),
             (self.call_election, 3),
             (self.decide_election, 3),
             (self.rejoin, 6),
@@ -168,6 +171,12 @@ class World:
         if not host.is_up:
             host.waiting = []  # nobody is told any more
 
+    def stop_serving(self) -> None:
+        """Have a primary stop in good order: from now on its log is as it is, and who waited is told nothing."""
+        primary = self._draw(is_primary=True)
+        if primary is not None and self.chance.random() < 0.3:
+            primary.is_primary, primary.waiting, primary.record = False, [], None
+
     def call_election(self) -> None:
         candidate = self._draw(is_primary=False)
         voters = [self.hosts[name] for name in self.record.voters if not self.hosts[name].is_primary]
@@ -179,7 +188,8 @@ class World:
             return  # mostly there is a reason
         heard = {}
         for host in self.hosts.values():
-            if host is candidate or (host.is_up and not host.is_primary and self.chance.random() < 0.8):
+            serves = host.is_primary and self.bug is not Bug.HEARS_WHO_SERVES
+            if host is candidate or (host.is_up and not serves and self.chance.random() < 0.8):
                 if self.bug is not Bug.COMPARES_STREAMING:
                     host.follows = None
                 heard[host.name] = host.position
@@ -198,7 +208,8 @@ class World:
             refusal = ""
         if refusal or not candidate.is_up or self.record != record:
             return
-        rule = synchronous.rule_after(self.wish, candidate.name, election.heard)
+        followers = [Member(name, is_streaming=True) for name in election.heard if name != candidate.name]
+        rule = synchronous.rule_after(self.wish, followers)
         if self.bug is not Bug.OPENS_UNRECORDED:
             self.record = synchronous.record_after(record, candidate.name, election.heard, rule)
         self.open(candidate, rule)

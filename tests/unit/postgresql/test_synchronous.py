@@ -6,32 +6,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.model.postgresql import Commit, Record
 from holdfast.postgresql.position import Position
 from holdfast.postgresql.synchronous import (
+    BLOCKING,
     Member,
-    Mode,
-    Record,
     Rule,
     Set,
     Wait,
     Wish,
     WriteDown,
     choose,
+    describe,
     fits,
     is_covering,
     is_stricter,
     next_step,
+    parse_setting,
     record_of,
     why_not,
 )
 from tests.unit.postgresql.sync_world import Bug, CommitLostError, World
 
 WISHES = (
-    Wish(Mode.PRIORITY, 1),
-    Wish(Mode.PRIORITY, 2, is_strict=True),
-    Wish(Mode.QUORUM, 1),
-    Wish(Mode.QUORUM, 2),
-    Wish(Mode.QUORUM, 2, is_strict=True),
+    Wish(Commit.SYNCHRONOUS, 1),
+    Wish(Commit.SYNCHRONOUS, 2, is_strict=True),
+    Wish(Commit.QUORUM, 1),
+    Wish(Commit.QUORUM, 2),
+    Wish(Commit.QUORUM, 2, is_strict=True),
 )
 members = st.sampled_from("abcde")
 rules = st.builds(
@@ -101,7 +103,7 @@ def test_each_step_keeps_rule_and_record_fitting_and_they_come_to_an_end(
                 raise AssertionError("it is covered")
         assert fits(rule, record)
     assert rule == wanted
-    assert record == record_of("p", wanted)
+    assert record == record_of(record, wanted)
 
 
 def test_a_record_is_not_loosened_before_the_new_standby_has_everything() -> None:
@@ -117,32 +119,32 @@ def test_a_record_is_not_loosened_before_the_new_standby_has_everything() -> Non
 
 def test_a_standby_that_leaves_is_struck_from_the_record_first() -> None:
     record, rule = Record("a", ("b", "c")), Rule(("b", "c"), 2)
-    wanted = choose(Wish(Mode.PRIORITY, 2), [Member("b", is_streaming=True)], rule)
+    wanted = choose(Wish(Commit.SYNCHRONOUS, 2), [Member("b", is_streaming=True)], rule)
     first = next_step(record, rule, wanted, is_covered=True)
     assert first == WriteDown(Record("a", ("b",)), "before c leaves")
     assert next_step(first.record, rule, wanted, is_covered=True) == Set(wanted, "c leaves")
 
 
 def test_without_any_standby_only_the_primary_itself_may_come_back() -> None:
-    wanted = choose(Wish(Mode.PRIORITY, 1), [], Rule(("b",), 1))
+    wanted = choose(Wish(Commit.SYNCHRONOUS, 1), [], Rule(("b",), 1))
     assert wanted == Rule()
-    assert record_of("a", wanted) == Record("a")
+    assert record_of(Record("a"), wanted) == Record("a")
     assert why_not(Record("a"), "a", {}) == ""
     assert "may lack acknowledged commits" in why_not(Record("a"), "b", {"b": Position(1, 9)})
 
 
 def test_a_strict_wish_blocks_rather_than_commit_alone() -> None:
-    wish = Wish(Mode.PRIORITY, 1, is_strict=True)
+    wish = Wish(Commit.SYNCHRONOUS, 1, is_strict=True)
     assert choose(wish, [], Rule(("b",), 1)) == Rule(("b",), 1)
     assert choose(wish, [], Rule()).setting == 'FIRST 1 ("holdfast_nobody")'
 
 
 def test_the_standbys_in_the_rule_stay_while_they_stream() -> None:
     streaming = [Member(name, is_streaming=True, priority=int(name == "b")) for name in "bcd"]
-    assert choose(Wish(Mode.PRIORITY, 1), streaming, Rule(("c",), 1)) == Rule(("c",), 1)
-    assert choose(Wish(Mode.PRIORITY, 1), streaming, Rule()) == Rule(("b",), 1)
-    assert choose(Wish(Mode.QUORUM, 2), streaming, Rule()).setting == 'ANY 2 ("b", "c", "d")'
-    assert record_of("a", Rule(("b", "c", "d"), 2)) == Record("a", ("b", "c", "d"), 2)
+    assert choose(Wish(Commit.SYNCHRONOUS, 1), streaming, Rule(("c",), 1)) == Rule(("c",), 1)
+    assert choose(Wish(Commit.SYNCHRONOUS, 1), streaming, Rule()) == Rule(("b",), 1)
+    assert choose(Wish(Commit.QUORUM, 2), streaming, Rule()).setting == 'ANY 2 ("b", "c", "d")'
+    assert record_of(Record("a"), Rule(("b", "c", "d"), 2)) == Record("a", ("b", "c", "d"), 2)
 
 
 def test_the_furthest_of_enough_voters_is_promoted_and_nobody_else() -> None:
@@ -154,3 +156,35 @@ def test_the_furthest_of_enough_voters_is_promoted_and_nobody_else() -> None:
     assert "not among" in why_not(record, "e", heard)
     # More bytes on an older timeline are less.
     assert "c is further" in why_not(record, "b", {"b": Position(1, 100), "c": Position(2, 90)})
+
+
+def test_who_has_all_of_a_log_that_ended_may_follow_though_it_never_voted() -> None:
+    record = Record("a", ("b",))
+    ended = Position(1, 100)
+    assert why_not(record, "c", {"a": ended, "c": Position(1, 100)}) == ""
+    assert "not among a, b" in why_not(record, "c", {"a": ended, "c": Position(1, 99)})
+    # A voter needs nobody's word but the other voters': the primary may have what it never acknowledged.
+    assert why_not(record, "b", {"a": ended, "b": Position(1, 99)}) == ""
+
+
+@given(rules)
+def test_a_setting_that_we_wrote_is_read_back(rule: Rule) -> None:
+    read = parse_setting(rule.setting)
+    assert read == (rule if rule.need else Rule())
+
+
+def test_a_setting_of_somebody_else_is_told_from_ours() -> None:
+    assert parse_setting("") == Rule()
+    assert parse_setting(BLOCKING.setting) == BLOCKING
+    assert parse_setting('FIRST 1 ("it""s me")') == Rule(('it"s me',), 1)
+    for foreign in ("*", "s1, s2", "2 (a, b)", "ANY 1 (a)"):
+        assert parse_setting(foreign) is None
+
+
+def test_it_is_told_for_whom_commits_wait() -> None:
+    wish = Wish(Commit.SYNCHRONOUS, 1)
+    assert describe(Rule(("b",), 1), wish) == "commits wait for b"
+    assert describe(Rule(("b", "c"), 1, is_quorum=True), wish) == "commits wait for 1 of b, c"
+    assert describe(Rule(), wish) == "commits wait for no standby: none follows closely enough"
+    assert describe(BLOCKING, wish) == "commits wait until 1 more can acknowledge them"
+    assert not describe(Rule(), Wish())

@@ -12,10 +12,13 @@ from holdfast.coordination.recipes.signing import Seal
 from holdfast.coordination.recipes.values import NotUnderstoodError, decoded, number_in
 from holdfast.coordination.recipes.wishing import wish_in
 from holdfast.model.cluster import Assignment, Claim, ClusterView, HostReport, LastLease, Lease
+from holdfast.model.postgresql import Record
 from holdfast.model.value import Value, replace
 from holdfast.ports.coordination import Beat, Change, Entry, Sighting, Snapshot
 
-Part: TypeAlias = Literal["leader", "hosts", "leases", "lease_epochs", "last_leases", "assignments", "wishes"]
+Part: TypeAlias = Literal[
+    "leader", "hosts", "leases", "lease_epochs", "last_leases", "assignments", "wishes", "records"
+]
 
 
 class Place(Value, frozen=True):
@@ -136,6 +139,8 @@ def place_of(root: str, key: str) -> Place | None:
             return Place("assignments", service)
         case ["wishes", service]:
             return Place("wishes", service)
+        case ["services", service, "record"]:
+            return Place("records", service)
         case _:
             return None
 
@@ -162,6 +167,8 @@ def _value_of(place: Place, value: bytes, seal: Seal) -> Value | int:
         case "wishes":
             wish = wish_in(value, seal)
             return _of_its_key(place, wish.service, wish)
+        case "records":
+            return decoded(value, Record)
         case _:
             assert_never(place.part)
 
