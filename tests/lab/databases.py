@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.contract.postgresql.stage import make_folder, owner, programs
@@ -25,8 +26,10 @@ RECOVERS_S = 60.0
 class Database:
     """A PostgreSQL service on a cluster of the lab."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, below: str = "") -> None:
+        """`below` is the name of each member's data directory in its own folder; empty: that is its data directory."""
         self.cluster = cluster
+        self.below = below
         self.folder = make_folder("holdfast-lab-pg-")
         self.programs = programs()
         self.hosts = tuple(host.name for host in cluster.site.hosts)
@@ -41,7 +44,7 @@ class Database:
             "traffic": {"listen": f"0.0.0.0:{LISTEN}", "protocol": "tcp"},
             "run": {
                 "postgresql": {
-                    "data": str(self.folder / "{member}"),
+                    "data": str(self.data("{member}")),
                     "programs": self.programs,
                     **({"user": name} if (name := owner()) else {}),
                     "parameters": PARAMETERS,
@@ -59,11 +62,16 @@ class Database:
         self.cluster.until(self.is_whole, "a primary and two standbys that stream", RECOVERS_S)
         self.on(self.primary(), "create table seen (number bigint primary key)")
 
+    def data(self, host: str) -> Path:
+        return self.folder / host / self.below
+
+    def target(self, host: str) -> str:
+        """Return how the member of a host is connected to over its own socket."""
+        return f"host={self.data(host)}.holdfast port={PORT} user=postgres dbname=postgres"
+
     def client(self, host: str) -> list[str]:
         """Return how the member of a host is asked over its own socket; the statement follows."""
-        target = (
-            f"host={self.folder / host}.holdfast port={PORT} user=postgres dbname=postgres connect_timeout=3"
-        )
+        target = f"{self.target(host)} connect_timeout=3"
         return [f"{self.programs}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", target, "-c"]
 
     def on(self, host: str, statement: str, within_s: float = 5.0) -> str | None:
@@ -126,7 +134,7 @@ class Database:
         sys.stderr.write(f"after {time.monotonic() - began:.1f}s\n")
 
     def postmaster(self, host: str) -> int:
-        return int((self.folder / host / "postmaster.pid").read_text().splitlines()[0])
+        return int((self.data(host) / "postmaster.pid").read_text().splitlines()[0])
 
     def numbers(self, host: str) -> set[int]:
         return {int(line) for line in (self.on(host, "select number from seen") or "").split()}

@@ -1,0 +1,243 @@
+"""The faults that are played on a database in the lab, one at a time or two that meet, drawn from a number.
+
+The host that suffers is mostly the primary's. What lasts is ended by `mend`, which also brings back what was killed and is not
+holdfast's to start: the host's agent, the servers of the coordinator.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.lab.database_stage import Stage
+from tests.lab.history import note
+from tests.lab.several_hosts import ask
+
+ALL_FROZEN_S: Final = 10.0
+HITS_PRIMARY: Final = 0.7
+AHEAD_S: Final = 3600
+
+
+class Play:
+    """What is done to one stage."""
+
+    def __init__(self, stage: Stage, chance: Random) -> None:
+        self.stage = stage
+        self.chance = chance
+        self.nemesis = stage.cluster.nemesis
+        self.played: list[str] = []
+        self.crashed: set[str] = set()
+        self.lasts_s = 0.0
+        self.had_pause = False  # of all on a host, the guard too
+
+    def strike(self) -> None:
+        """Do one thing, mostly to the host that serves."""
+        name = self.chance.choice(sorted(KINDS))
+        self.inflict(name, self._victim())
+
+    def inflict(self, name: str, host: str) -> None:
+        """Do this to this host."""
+        self.played.append(f"{name} {host}")
+        note(self.stage.cluster.history, "fault", self.played[-1])
+        KINDS[name](self, host)
+
+    def mend(self) -> None:
+        """End all that lasts."""
+        stage = self.stage
+        if self.lasts_s:
+            time.sleep(self.lasts_s)
+            self.lasts_s = 0.0
+        self.nemesis.heal()
+        for disk in stage.disks.values():
+            disk.free()
+        for clock in stage.clocks.values():
+            clock.set_ahead(0)
+        for host in sorted(self.crashed):
+            stage.boot(host)
+        self.crashed.clear()
+        for server in stage.cluster.site.servers.values():
+            if not server.is_running:
+                server.start()
+        note(stage.cluster.history, "healed", "all is mended")
+
+    def others(self, host: str) -> list[str]:
+        return [name for name in self.stage.database.hosts if name != host]
+
+    def _victim(self) -> str:
+        hosts = [host for host in self.stage.database.hosts if host not in self.crashed]
+        primary = self.stage.primary()
+        return (
+            primary if primary in hosts and self.chance.random() < HITS_PRIMARY else self.chance.choice(hosts)
+        )
+
+    def server_processes(self, host: str) -> list[int]:
+        """Return the server's processes there, the postmaster first."""
+        found = []
+        for pid in self.stage.cluster.site.network[host].pids():
+            with suppress(OSError):  # gone meanwhile
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+                if command.endswith(b"/bin/postgres") or command.startswith(b"postgres: "):
+                    found.append((not command.endswith(b"/bin/postgres"), pid))
+        return [pid for _, pid in sorted(found)]
+
+
+# --- the server ---------------------------------------------------------------------------------------
+
+
+def kill_postmaster(play: Play, host: str) -> None:
+    for pid in play.server_processes(host)[:1]:
+        play.nemesis.kill(pid)
+
+
+def kill_backend(play: Play, host: str) -> None:
+    for pid in play.server_processes(host)[1:]:
+        with suppress(OSError):  # gone meanwhile
+            if b"postgres: app" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                play.nemesis.kill(pid)
+                return
+
+
+def freeze_postmaster(play: Play, host: str) -> None:
+    for pid in play.server_processes(host)[:1]:
+        _freeze(play, pid)
+
+
+def freeze_server(play: Play, host: str) -> None:
+    for pid in play.server_processes(host):
+        _freeze(play, pid)
+
+
+def fill_disk(play: Play, host: str) -> None:
+    play.stage.disks[host].fill()
+
+
+# --- holdfast -----------------------------------------------------------------------------------------
+
+
+def freeze_agent(play: Play, host: str) -> None:
+    _freeze(play, play.stage.cluster.agents[host].pid)
+
+
+def kill_agent(play: Play, host: str) -> None:
+    agent = play.stage.cluster.agents[host]
+    agent.send_signal(signal.SIGKILL)
+    agent.wait()
+    play.stage.start_agent(host)
+
+
+def freeze_guard(play: Play, host: str) -> None:
+    for pid in play.stage.cluster.processes(host, "holdfast.guard"):
+        _freeze(play, pid)
+
+
+def move_clock(play: Play, host: str) -> None:
+    if (clock := play.stage.clocks.get(host)) is not None:
+        clock.set_ahead(play.chance.choice([-AHEAD_S, AHEAD_S]))
+
+
+def switch_over(play: Play, host: str) -> None:
+    ask(play.stage.cluster, host, "switchover", "db", "--no-wait")  # refused or not: it is only asked
+
+
+# --- hosts and the network ----------------------------------------------------------------------------
+
+
+def pause_host(play: Play, host: str) -> None:
+    play.had_pause = True
+    play.nemesis.pause(host)
+
+
+def crash_host(play: Play, host: str) -> None:
+    if not play.crashed:  # two of three would take the coordinator's majority with them
+        play.nemesis.crash(host)
+        play.crashed.add(host)
+
+
+def isolate(play: Play, host: str) -> None:
+    play.nemesis.isolate(host)
+
+
+def cut_from_hosts(play: Play, host: str) -> None:
+    play.nemesis.partition({host}, set(play.others(host)))  # clients still reach it
+
+
+def silence(play: Play, host: str) -> None:
+    play.nemesis.silence(host)
+
+
+def deafen(play: Play, host: str) -> None:
+    play.nemesis.deafen(host)
+
+
+def bridge(play: Play, host: str) -> None:
+    middle, other = play.others(host)
+    play.nemesis.bridge(middle, {host}, {other})
+
+
+# --- the coordinator ----------------------------------------------------------------------------------
+
+
+def kill_coordinator(play: Play, host: str) -> None:
+    server = play.stage.cluster.site.servers[_leading(play, host)]
+    server.kill()
+
+
+def freeze_coordinator(play: Play, host: str) -> None:
+    server = play.stage.cluster.site.servers[_leading(play, host)]
+    if server.is_running:
+        _freeze(play, server.pid)
+
+
+def freeze_all_coordinators(play: Play, host: str) -> None:
+    for server in play.stage.cluster.site.servers.values():
+        if server.is_running:
+            _freeze(play, server.pid)
+    play.lasts_s = ALL_FROZEN_S
+
+
+def _leading(play: Play, host: str) -> str:
+    """Return where the coordinator's leader runs; without one, this host."""
+    site = play.stage.cluster.site
+    with site.network.hub.entered():
+        for name, member in site.servers.items():
+            if name not in play.crashed and member.is_serving and site.ensemble.leads(member):
+                return name
+    return host
+
+
+def _freeze(play: Play, pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        play.nemesis.freeze(pid)
+
+
+Kind = Callable[[Play, str], None]
+KINDS: Final[dict[str, Kind]] = {
+    kind.__name__: kind
+    for kind in (
+        kill_postmaster,
+        kill_backend,
+        freeze_postmaster,
+        freeze_server,
+        fill_disk,
+        freeze_agent,
+        kill_agent,
+        freeze_guard,
+        move_clock,
+        switch_over,
+        pause_host,
+        crash_host,
+        isolate,
+        cut_from_hosts,
+        silence,
+        deafen,
+        bridge,
+        kill_coordinator,
+        freeze_coordinator,
+        freeze_all_coordinators,
+    )
+}

@@ -1,0 +1,258 @@
+"""A database under load, watched: what a sequence of faults is played on, and judged by.
+
+with Stage(cluster, wiring) as stage:
+    stage.raise_up()
+    stage.cluster.nemesis.crash(stage.primary())
+    ...
+    stage.settle()
+    outcome = stage.judged()
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+
+from holdfast.model.time import SECOND
+from tests.contract.postgresql.stage import owner
+from tests.lab import checking
+from tests.lab.clocks import WallClock, can_move_wall_clock
+from tests.lab.database_history import Listed, Sample, read_database
+from tests.lab.database_load import ClientSpec, Load
+from tests.lab.database_sampler import Sampling
+from tests.lab.database_sessions import LISTING, SCHEMA, Where
+from tests.lab.databases import LISTEN, PORT, Database
+from tests.lab.history import History, now
+from tests.lab.hosts import PYTHON, Cluster
+from tests.lab.judging import Judgement, Verdict
+from tests.lab.network import HUB
+from tests.lab.small_disks import SmallDisk
+
+LEASE_S: Final = 2
+COMES_BACK_S: Final = 60  # on a busy machine too
+LOSES_S: Final = (
+    LEASE_S + 3
+)  # asynchronously: for as long as a primary that is cut off may serve its own side, on a busy machine
+DISK_BYTES: Final = 256 << 20
+ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the judges said, each by name, and what was measured."""
+
+    judgements: dict[str, Judgement]
+    outage_s: float
+    acknowledged: int
+    lost: int
+    redundant_s: float | None
+
+    @property
+    def broken(self) -> dict[str, str]:
+        return {name: str(told) for name, told in self.judgements.items() if told.verdict is Verdict.BROKEN}
+
+
+class Stage:
+    """One database on a cluster's hosts, each on a disk of its own, with clients and samplers."""
+
+    def __init__(self, cluster: Cluster, *, is_lossless: bool = False) -> None:
+        """`is_lossless`: it commits synchronously."""
+        self.cluster = cluster
+        self.database = Database(cluster, below="data")
+        self.is_lossless = is_lossless
+        self.disks: dict[str, SmallDisk] = {}
+        self.clocks: dict[str, WallClock] = {}
+        self._files = [cluster.history, *(cluster.folder / f"{what}.jsonl" for what in ("load", "samples"))]
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._stack = ExitStack()
+
+    # --- its life -------------------------------------------------------------------------------------
+
+    def raise_up(self, wiring: dict[str, Any], on_coordinator_loss: str = "stop") -> None:
+        """Start everything, and let clients in. `wiring` are more keys of the server."""
+        cluster, database = self.cluster, self.database
+        hub = cluster.site.network[HUB]
+        clients = [f"{host.address}/32" for host in (*cluster.site.hosts, hub)]
+        service = {
+            **database.service(clients=clients, **wiring),
+            "on_coordinator_loss": on_coordinator_loss,
+        }
+        cluster.write({"db": service}, lease=f"{LEASE_S}s")
+        for host in database.hosts:
+            self.start_agent(host)
+        cluster.until(database.is_whole, "a primary and two standbys that stream", COMES_BACK_S)
+        done = database.on(database.primary(), SCHEMA, 30)
+        assert done is not None, "the schema could not be made"
+        self._start("database_sampler", self._sampling(), "samples")
+        self._start("database_load", self._load(), "load")
+        cluster.until(self._is_used_by_all, "all clients are served, and samples are taken", COMES_BACK_S)
+
+    def start_agent(self, host: str) -> None:
+        clock = self.clocks.get(host)
+        self.cluster.start_agent(host, **({} if clock is None else clock.environment))
+
+    def boot(self, host: str) -> None:
+        """Start again what a crash ended."""
+        self.cluster.nemesis.plug_in(host)
+        server = self.cluster.site.servers[host]
+        if not server.is_running:
+            server.start()
+        self.start_agent(host)
+
+    def settle(self) -> None:
+        """Wait until it serves everybody and is whole again; who judges says whether it took too long."""
+
+        def is_settled() -> bool:
+            history = self.so_far()
+            back = checking.served_again(history, COMES_BACK_S * SECOND)
+            whole = checking.redundant_again(history, self._followers, COMES_BACK_S * SECOND)
+            return back.verdict is not Verdict.BROKEN and whole.verdict is not Verdict.BROKEN
+
+        self.cluster.until(is_settled, "everybody is served and it is whole again", COMES_BACK_S * 1.5)
+
+    def judged(self) -> Told:
+        """End the clients, read the lists, and let all judges speak."""
+        self._end_load()
+        self.cluster.until(self._are_equal, "all servers hold the same", COMES_BACK_S)
+        history = self.so_far()
+        lists = [self._listed(host) for host in self.database.hosts]
+        history = History((*history.records, *lists))
+        bound = COMES_BACK_S * SECOND
+        none_lost = checking.none_lost(history)
+        judgements = {
+            "not too much lost": none_lost
+            if self.is_lossless
+            else checking.only_a_tail_lost(history, LOSES_S * SECOND),
+            "no duplicates": checking.no_duplicates(history),
+            "nothing from nowhere": checking.nothing_from_nowhere(history),
+            "in order": checking.in_order(history),
+            "standbys equal": checking.standbys_equal(history),
+            "one writable": checking.one_writable(history),
+            "none by the deposed": checking.none_acknowledged_by_the_deposed(history),
+            "a reign has one host": checking.a_reign_has_one_host(history),
+            "registers": checking.registers_linearizable(history, is_lossless=self.is_lossless),
+            "served again": checking.served_again(history, bound),
+            "redundant again": checking.redundant_again(history, self._followers, bound),
+        }
+        redundant = judgements["redundant again"].measured
+        return Told(
+            judgements,
+            checking.outage_of(history) / SECOND,
+            len(checking.acknowledged_of(history)),
+            len(checking.lost_of(history)),
+            None if redundant is None else redundant / SECOND,
+        )
+
+    def so_far(self) -> History:
+        return read_database(*self._files)
+
+    def primary(self) -> str:
+        """Return the host whose server took a write last."""
+        samples = [sample for sample in self.so_far().of(Sample) if sample.is_taken]
+        return max(samples, key=lambda sample: sample.ended).host
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, self.database.folder, ignore_errors=True)
+            for host in self.database.hosts:
+                disk = SmallDisk(self.database.folder / host, DISK_BYTES)
+                self.disks[host] = stack.enter_context(disk)
+                _give_away(disk.place)
+                if can_move_wall_clock():
+                    folder = self.cluster.folder / f"clock-{host}"
+                    folder.mkdir()
+                    self.clocks[host] = WallClock(folder)
+            # Before the disks go: all that runs.
+            stack.callback(self.cluster.site.restore, self.cluster.nemesis)
+            stack.callback(self._end_load)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if error is not None:
+            sys.stderr.write(self._logs())
+        self._stack.close()
+
+    # --- its parts ------------------------------------------------------------------------------------
+
+    @property
+    def _followers(self) -> int:
+        return len(self.database.hosts) - 1
+
+    def _start(self, module: str, spec: msgspec.Struct, what: str) -> None:
+        file = self.cluster.folder / f"{what}.spec"
+        file.write_bytes(msgspec.json.encode(spec))
+        hub = self.cluster.site.network[HUB]
+        command = [PYTHON, "-m", f"tests.lab.{module}", str(file)]
+        started = hub.start(command, self.cluster.log(what), {"PYTHONPATH": str(ROOT)})
+        self._running.append(started)
+
+    def _end_load(self) -> None:
+        for process in self._running:
+            process.send_signal(signal.SIGTERM)
+        for process in self._running:
+            process.wait(COMES_BACK_S)
+        self._running.clear()
+
+    def _sampling(self) -> Sampling:
+        targets = {host: self.database.target(host) for host in self.database.hosts}
+        return Sampling(str(self._files[2]), targets)
+
+    def _load(self) -> Load:
+        at = {host.name: host.address for host in self.cluster.site.hosts}
+        names = {address: host for host, address in at.items()}
+        one, two, three = at.values()
+
+        def through(address: str) -> tuple[Where, ...]:
+            return (Where(address, LISTEN, hosts=names),)
+
+        straight = tuple(Where(address, PORT, hosts=names) for address in at.values())
+        clients = (
+            ClientSpec("new-1", "append", through(one), is_pinned=False, patience_s=1),
+            ClientSpec("new-2", "append", through(two), is_pinned=False, patience_s=1),
+            ClientSpec("pinned-3", "append", through(three), is_pinned=True, patience_s=15),
+            ClientSpec("straight", "append", straight, is_pinned=True, patience_s=15),
+            ClientSpec("touch-1", "touch", through(one), is_pinned=True, patience_s=2),
+            ClientSpec("touch-3", "touch", through(three), is_pinned=False, patience_s=1),
+            ClientSpec("touch-straight", "touch", straight, is_pinned=True, patience_s=15),
+        )
+        return Load("postgresql", str(self._files[1]), clients)
+
+    def _is_used_by_all(self) -> bool:
+        history = self.so_far()
+        clients = {append.client for append in checking.acknowledged_of(history)}
+        return len(clients) == 4 and any(sample.is_taken for sample in history.of(Sample))
+
+    def _are_equal(self) -> bool:
+        lists = {self.database.on(host, LISTING, 30) for host in self.database.hosts}
+        return len(lists) == 1 and None not in lists
+
+    def _listed(self, host: str) -> Listed:
+        told = self.database.on(host, LISTING, 30) or ""
+        entries = [line.split("|") for line in told.splitlines()]
+        is_primary = self.database.on(host, "select pg_is_in_recovery()") == "f"
+        return Listed(now(), host, is_primary, tuple((client, int(number)) for client, number in entries))
+
+    def _logs(self) -> str:
+        logs = [
+            path for host in self.database.hosts for path in sorted(self.database.data(host).glob("log/*"))
+        ]
+        return "\n".join(f"--- {path}\n{path.read_text(errors='replace')[-2000:]}" for path in logs)
+
+
+def _give_away(place: Path) -> None:
+    """Give a folder to who runs the servers."""
+    if (name := owner()) is not None:
+        account = pwd.getpwnam(name)
+        os.chown(place, account.pw_uid, account.pw_gid)

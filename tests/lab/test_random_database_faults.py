@@ -1,0 +1,64 @@
+"""Random sequences of faults on PostgreSQL on three hosts under load: whatever comes, no promise is broken and everything comes back.
+
+`make lab` plays thirty and shows what each cost; the test run plays a few. A sequence is drawn from its number, so one that found something can be played again:
+HOLDFAST_LAB_SEEDS=17 pytest tests/lab/test_random_database_faults.py -rP
+One kind of fault alone: HOLDFAST_LAB_FAULT=freeze_server
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from tests.lab.database_faults import Play
+from tests.lab.database_stage import Stage
+from tests.lab.hosts import Cluster
+
+SEEDS = [int(seed) for seed in os.environ.get("HOLDFAST_LAB_SEEDS", "1,2").split(",")]
+ONLY = os.environ.get("HOLDFAST_LAB_FAULT")
+ROUNDS = 2
+SECOND_WITHIN_S = 3.0  # of the first: while the failover is under way
+LASTS_S = (0.5, 5.0)
+
+
+def play_round(play: Play) -> None:
+    """Strike once or twice, and mend."""
+    chance = play.chance
+    if ONLY:
+        play.inflict(ONLY, play.stage.primary())
+    else:
+        play.strike()
+        if chance.random() < 0.6:
+            time.sleep(chance.uniform(0, SECOND_WITHIN_S))
+            play.strike()
+    time.sleep(chance.uniform(*LASTS_S))
+    play.mend()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_comes_the_database_keeps_its_promises(
+    etcd3: Cluster, seed: int, record_property: Callable[[str, object], None]
+) -> None:
+    chance = Random(seed)
+    mode = chance.choice(["stop", "hold"])
+    with Stage(etcd3) as stage:
+        stage.raise_up({}, mode)
+        play = Play(stage, chance)
+        try:
+            for _ in range(ROUNDS):
+                play_round(play)
+                stage.settle()
+            told = stage.judged()
+        finally:
+            record_property("played", f"{seed} {mode}: {', '.join(play.played)}")
+        record_property("outage", told.outage_s)
+        record_property("lost", f"{told.lost} of {told.acknowledged}")
+        record_property("redundant", told.redundant_s)
+        said = "\n".join(f"{name}: {each}" for name, each in told.judgements.items())
+        sys.stderr.write(f"{play.played}\n{said}\n")
+        assert not told.broken, f"seed {seed}, after {play.played}:\n{told.broken}"
