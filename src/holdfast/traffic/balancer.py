@@ -21,7 +21,8 @@ from holdfast.model.policy import (
 from holdfast.model.time import MILLISECOND, SECOND
 from holdfast.model.value import replace
 from holdfast.traffic import places
-from holdfast.traffic.configuring import ALIVE, carried
+from holdfast.traffic.carrying import carried
+from holdfast.traffic.configuring import ALIVE
 
 NAME = "haproxy"
 

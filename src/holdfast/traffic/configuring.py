@@ -13,6 +13,7 @@ from holdfast.model.ids import MemberName, ServiceName
 from holdfast.model.policy import MemberPolicy, Policy, Protocol, ServicePolicy, TrafficPolicy
 from holdfast.model.time import MILLISECOND, Duration
 from holdfast.traffic import checking, places
+from holdfast.traffic.carrying import carried, is_nearest_first, is_reading
 
 RING = "ev"  # HAProxy's own decisions, as lines
 PAGE = "holdfast.page"  # the frontend of its own page; no service has a dot in its name
@@ -23,11 +24,6 @@ NOBODY = "-"
 # How many checks in a row let a DOWN server in. `fast_interval` apart, four of them take longer than
 # the pushes that hold a server DOWN ever leave it alone, a late one included.
 _RISE = 4
-
-
-def carried(policy: Policy) -> tuple[ServicePolicy, ...]:
-    """Return the services whose traffic HAProxy carries."""
-    return tuple(service for service in policy.services.values() if service.traffic is not None)
 
 
 def fast_interval(policy: Policy) -> Duration:
@@ -154,7 +150,7 @@ def _backend(policy: Policy, service: ServicePolicy) -> list[str]:
         f"backend {service.name}",
         f"mode {traffic.protocol}",
         # `first` rather than `backup`: a request whose server just died is sent on to the next at once.
-        f"balance {'first' if service.is_exclusive else traffic.balance}",
+        f"balance {'first' if service.is_exclusive or is_nearest_first(service) else traffic.balance}",
         f"timeout connect {_ms(traffic.connect_timeout)}",
         f"timeout server {_ms(traffic.server_timeout)}",
         f"timeout check {_ms(probe.timeout if probe else checking.TIMEOUT_DEFAULT)}",
@@ -188,7 +184,9 @@ def _server_defaults(policy: Policy, service: ServicePolicy, fall: int) -> str:
 def _server(service: ServicePolicy, member: MemberPolicy) -> str:
     assert member.port is not None
     weight = [] if service.is_exclusive else [f"weight {member.traffic_weight}"]
-    words = [*weight, *checking.check_words(service, member)]
+    # Nobody is read from before holdfast has said who may be: HAProxy cannot know, after a start as little as ever.
+    closed = ["disabled"] if is_reading(service.name) else []
+    words = [*weight, *checking.check_words(service, member), *closed]
     return " ".join([f"server {member.name} {address(member.host, member.port)}", *words])
 
 

@@ -16,11 +16,12 @@ from holdfast.model.ids import MemberName, ServiceName
 from holdfast.model.policy import Policy, ServicePolicy
 from holdfast.model.routing import Lane, Routing
 from holdfast.model.time import SECOND
+from holdfast.model.value import replace
 from holdfast.ports.components import Result
 from holdfast.ports.traffic import ServiceTraffic
 from holdfast.traffic import places, standing, steering, taking_over, workers
+from holdfast.traffic.carrying import carried, is_reading, reading_name, side_of
 from holdfast.traffic.configuring import (
-    carried,
     digest_of,
     fast_interval,
     named_by,
@@ -33,6 +34,8 @@ from holdfast.traffic.standing import Standing
 from holdfast.traffic.watching import Feed
 
 _RELOAD_TIMEOUT = 15.0  # seconds
+_CUT_MAX = 2.0  # seconds; a session that is cut is over at the worker's next turn
+_CUT_LOOK_EVERY = 0.005  # seconds
 _RAISE_FOR = 30.0  # seconds; then HAProxy's checks may show whether they have come round
 _DONE = Result(Ending.DONE)
 _WORLD = (Silent, Refused, TimeoutError)  # what asking HAProxy may end in
@@ -136,7 +139,7 @@ class HaproxyTraffic:
 
     async def _route_again(self, policy: Policy) -> Result:
         for name, routing in tuple(self._routed.items()):
-            service = policy.services.get(name)
+            service = side_of(policy, name)
             if service is None or not all(service.anywhere(member) for member in routing.lanes):
                 del self._routed[name]  # it has to be decided anew
                 continue
@@ -159,10 +162,14 @@ class HaproxyTraffic:
         """Push where the service's traffic goes; the map file first, so that a restart agrees."""
         async with self._changing:
             policy = self._policy
-            known = policy.services.get(service) if policy else None
-            if policy is None or known is None or known.traffic is None:
+            known = side_of(policy, service) if policy else None
+            if policy is None or known is None:
                 return Result(Ending.FAILED, f"HAProxy does not carry {service}: it is not configured")
-            return await self._route(policy, known, routing)
+            result = await self._route(policy, known, replace(routing, readers={}))
+            side = side_of(policy, reading_name(service))
+            if side is None or result.ending is not Ending.DONE:
+                return result
+            return await self._route(policy, side, Routing(None, routing.readers))
 
     async def _route(self, policy: Policy, service: ServicePolicy, routing: Routing) -> Result:
         is_pushed = False
@@ -180,6 +187,8 @@ class HaproxyTraffic:
             await self._push(pushes)
             if cut := _cut_off(service, routing):
                 await workers.cut_elsewhere(self._master, cut)
+                if any(servers[name].sessions for _, name in cut):
+                    await self._until_cut(service, frozenset(name for _, name in cut))
         except (TimeoutError, Silent) as error:
             was_sent = is_pushed and (isinstance(error, TimeoutError) or error.is_sent)
             text = str(error) or f"HAProxy does not answer on {self._runtime.socket} in time"
@@ -189,6 +198,17 @@ class HaproxyTraffic:
         self._routed[service.name] = routing
         self._hold()
         return _DONE
+
+    async def _until_cut(self, service: ServicePolicy, members: frozenset[MemberName]) -> None:
+        """See that the sessions of these members are over: whoever takes over waits for this answer."""
+        async with asyncio.timeout(_CUT_MAX):
+            while True:
+                servers = (await self._standing()).servers.get(service.name, {})
+                left = sorted(name for name in members if name in servers and servers[name].sessions)
+                if not left:
+                    return
+                await self._push(f"shutdown sessions server {service.name}/{name}" for name in left)
+                await asyncio.sleep(_CUT_LOOK_EVERY)
 
     async def _push(self, commands: Iterable[str]) -> None:
         """Send the commands; each is answered with silence, or it was refused."""
@@ -302,6 +322,8 @@ class HaproxyTraffic:
             with suppress(*_WORLD):
                 now = await self._standing()
                 for service in carried(policy):
+                    if is_reading(service.name):
+                        continue  # HAProxy's checks cannot tell how old the data of a member is
                     active = named_by(now.actives.get(service.name))
                     servers = now.servers.get(service.name, {})
                     await self._push(steering.letting_go(service, servers, active))

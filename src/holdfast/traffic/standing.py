@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from holdfast.model.events import MemberTraffic
 from holdfast.model.ids import MemberName, ServiceName
 from holdfast.model.routing import Lane, Routing
-from holdfast.model.value import Value
+from holdfast.model.value import Value, replace
 from holdfast.ports.traffic import ServiceTraffic
 from holdfast.traffic import places
+from holdfast.traffic.carrying import is_reading, reading_name
 from holdfast.traffic.configuring import named_by
 from holdfast.traffic.console import Refused
 
 QUESTIONS = ("show info", "show servers state", "show stat -1 4 -1", f"show map {places.MAP}")
 
-# Bits of srv_admin_state. Several can be set: by command, by configuration, inherited, by name resolution.
-_MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
+# Bits of srv_admin_state. Several can be set: by command, inherited, by name resolution. That a server begins in maintenance by its
+# configuration (0x04) is remembered in a bit that stays when it is ready; what it is then is in the first one.
+_MAINTENANCE = 0x01 | 0x02 | 0x20 | 0x40
 _DRAIN = 0x08 | 0x10
 _STOPPED = "0"  # srv_op_state; 1 starting, 2 running, 3 stopping
 
@@ -111,7 +113,7 @@ def as_traffic(
     lane, the second only `is_up`. What was `routed` tells them apart. `elsewhere`: sessions of its that
     workers from before a reload still have.
     """
-    found = []
+    found: dict[ServiceName, ServiceTraffic] = {}
     for service, servers in standing.servers.items():
         lanes = routed[service].lanes if service in routed else {}
         members = {
@@ -122,8 +124,13 @@ def as_traffic(
             )
             for name, server in servers.items()
         }
-        found.append(ServiceTraffic(service, named_by(standing.actives.get(service)), members))
-    return tuple(found)
+        found[service] = ServiceTraffic(service, named_by(standing.actives.get(service)), members)
+    return tuple(_with_readers(seen, found) for name, seen in found.items() if not is_reading(name))
+
+
+def _with_readers(seen: ServiceTraffic, found: Mapping[ServiceName, ServiceTraffic]) -> ServiceTraffic:
+    side = found.get(reading_name(seen.service))
+    return replace(seen, readers=side.members) if side is not None else seen
 
 
 def _lane(server: Server, routed: Lane | None) -> Lane:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from holdfast.model.policy import Policy
 from holdfast.traffic import places
-from holdfast.traffic.configuring import carried
+from holdfast.traffic.carrying import carried
 from holdfast.traffic.standing import state_rows
 
 NO_STATES = "1\n"  # a states file without states; version 1

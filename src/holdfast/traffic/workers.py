@@ -6,7 +6,10 @@ master's count of reloads and failures, and the digest of the configuration that
 """
 
 import asyncio
+import os
 import re
+import select
+import signal
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import TypeVar
@@ -20,7 +23,12 @@ T = TypeVar("T")
 _LOOK_EVERY = 0.01  # seconds, while a reload is under way; it takes 50 to 700 ms
 _AWAY_MAX = 1.5  # seconds; while the master replaces itself, at start and at reload, it listens to nobody
 _MASTER = re.compile(r"^\d+\s+master\s+(\d+)\s+\[failed: (\d+)\]", re.MULTILINE)
+_CUT_MAX = (
+    4.0  # seconds for all old workers: sessions are cut in milliseconds, a worker that hangs is waited for
+)
+_OLD_ANSWERS = 1.5  # seconds for one
 _SESSION = re.compile(r"^(0x[0-9a-f]+): .* be=(\S+) srv=(\S+) ", re.MULTILINE)
+_NO_SERVER = "<none>"
 
 
 class Workers(Value, frozen=True):
@@ -58,16 +66,58 @@ async def sessions_elsewhere(master: Console) -> dict[tuple[str, str], int]:
 
 
 async def cut_elsewhere(master: Console, servers: Collection[tuple[str, str]]) -> None:
-    """End the sessions that old workers still have with these servers (backend, name)."""
+    """End the sessions that old workers still have with these servers (backend, name); return when none is left.
+
+    An old worker cannot be told lanes: it goes on believing what it knew. So a session of such a backend that has no server yet ends
+    too: it would go where it must not. One that does not answer is killed: whoever sleeps now would serve its sessions when it wakes.
+    TimeoutError: some may be left.
+    """
 
     async def cut() -> None:
-        for pid in (await _workers(master)).old:
-            (sessions,) = await master.ask(f"@!{pid} show sess")
-            found = [address for address, *server in _SESSION.findall(sessions) if tuple(server) in servers]
-            if found:
-                await master.ask(*(f"@!{pid} shutdown session {address}" for address in found))
+        while True:
+            found = [
+                (pid, address)
+                for pid in (await _workers(master)).old
+                for address in await _sessions_or_end(master, pid, servers)
+            ]
+            if not found:
+                return
+            await master.ask(*(f"@!{pid} shutdown session {address}" for pid, address in found))
+            await asyncio.sleep(_LOOK_EVERY)  # they end at the worker's next turn
 
-    await _patiently(cut)
+    await _patiently(cut, within=_CUT_MAX)
+
+
+async def _sessions_or_end(master: Console, pid: int, servers: Collection[tuple[str, str]]) -> list[str]:
+    """Return the sessions that have to be cut; of a worker that does not answer none: it is ended."""
+    try:
+        async with asyncio.timeout(_OLD_ANSWERS):
+            (said,) = await master.ask(f"@!{pid} show sess")
+    except TimeoutError:
+        await _end(pid)
+        return []
+    backends = {backend for backend, _ in servers}
+    return [
+        address
+        for address, backend, server in _SESSION.findall(said)
+        if (backend, server) in servers or (server == _NO_SERVER and backend in backends)
+    ]
+
+
+async def _end(pid: int) -> None:
+    """Kill a worker that the master has just named, and see that it is gone."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        while not select.select([handle], [], [], 0)[0]:  # noqa: ASYNC110 - a pidfd in the loop is no simpler
+            await asyncio.sleep(_LOOK_EVERY)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(handle)
 
 
 async def reload(master: Console, has_taken_over: Callable[[], Awaitable[bool]]) -> bool:
@@ -92,8 +142,8 @@ async def reload(master: Console, has_taken_over: Callable[[], Awaitable[bool]])
             return True
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    async with asyncio.timeout(_AWAY_MAX):
+async def _patiently(ask: Callable[[], Awaitable[T]], *, within: float = _AWAY_MAX) -> T:
+    async with asyncio.timeout(within):
         while True:
             with suppress(Silent):
                 return await ask()

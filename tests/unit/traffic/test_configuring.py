@@ -12,8 +12,8 @@ import pytest
 
 from holdfast.model.policy import Policy
 from holdfast.model.value import replace
+from holdfast.traffic.carrying import carried
 from holdfast.traffic.configuring import (
-    carried,
     digest_of,
     entry,
     named_by,
