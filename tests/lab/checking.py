@@ -39,7 +39,7 @@ def only_a_tail_lost(history: History, bound: Duration) -> Judgement:
     kept, acknowledged = _kept(history), acknowledged_of(history)
     if kept is None or not acknowledged:
         return Judgement(Verdict.UNKNOWN, "nothing was acknowledged, or nobody read the list")
-    newest = max(append.reign for append in acknowledged)
+    newest = max(*(append.reign for append in acknowledged), *(listed.reign for listed in history.of(Listed)))
     longest: Duration | None = None
     for reign, of_reign in groupby(sorted(acknowledged, key=_by_reign), key=lambda append: append.reign):
         appends = list(of_reign)

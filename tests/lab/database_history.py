@@ -81,6 +81,7 @@ class Listed(Record, frozen=True):
     host: str
     is_primary: bool
     entries: tuple[tuple[str, int], ...]
+    reign: int = 0  # of a primary
 
 
 _DECODER = msgspec.json.Decoder(Append | Touch | Sample | Listed | Fault | Healed | Starved | Mark | Beat)

@@ -104,6 +104,12 @@ def test_a_primary_that_serves_on_may_lose_nothing() -> None:
     assert (told.verdict, told.why) == (BROKEN, "lost under a primary that serves on: a's 2")
 
 
+def test_what_was_lost_before_anybody_wrote_under_the_next_primary_may_be_lost() -> None:
+    of_the_next = Listed(ms(60_000), "h2", True, (("a", 1),), 2)
+    told = checking.only_a_tail_lost(history(append(1, 0), append(2, 10), of_the_next), ms(50))
+    assert told.verdict is KEPT
+
+
 # --- the list is what clients made it -----------------------------------------------------------------
 
 
