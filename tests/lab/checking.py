@@ -139,17 +139,20 @@ class _Taken:
     ended: Instant
 
 
-def one_writable(history: History) -> Judgement:
-    """Judge whether two servers ever took writes at once, asked over their own sockets. `measured`: the smallest gap between two reigns."""
-    return _never_two(history, _samples(history))
+def one_writable(history: History, excused: Duration = 0) -> Judgement:
+    """Judge whether two servers ever took writes at once, asked over their own sockets. `measured`: the smallest gap between two reigns.
+
+    A host that stood still as a whole, its guard too, is excused for so long after it went on: until its guard has ended what it has to.
+    """
+    return _never_two(_unexcused(history, _samples(history), excused))
 
 
-def none_acknowledged_by_the_deposed(history: History) -> Judgement:
-    """Judge whether a client's append was acknowledged under a reign after a later one had begun.
+def none_acknowledged_by_the_deposed(history: History, excused: Duration = 0) -> Judgement:
+    """Judge whether a client's append was acknowledged under a reign after a later one had begun; excused as above.
 
     When it had begun is known from whoever had a write taken under it, client or sampler.
     """
-    acknowledged = _acknowledged(history)
+    acknowledged = _unexcused(history, _acknowledged(history), excused)
     if not acknowledged:
         return Judgement(Verdict.UNKNOWN, "nothing was acknowledged")
     began: dict[Reign, Instant] = {}
@@ -189,7 +192,20 @@ def _acknowledged(history: History) -> list[_Taken]:
     ]
 
 
-def _never_two(history: History, all_taken: Iterable[_Taken]) -> Judgement:
+def _unexcused(history: History, all_taken: Iterable[_Taken], excused: Duration) -> list[_Taken]:
+    resumed = [
+        (healed.what.removeprefix("resume "), healed.at)
+        for healed in history.of(Healed)
+        if healed.what.startswith("resume ")
+    ]
+    return [
+        taken
+        for taken in all_taken
+        if not any(taken.reign[1] == host and 0 <= taken.at - at < excused for host, at in resumed)
+    ]
+
+
+def _never_two(all_taken: Iterable[_Taken]) -> Judgement:
     # A reign that was interrupted was a reign all the same: nobody gets a number back that he lost.
     first: dict[Reign, Instant] = {}
     last: dict[Reign, Instant] = {}

@@ -32,7 +32,7 @@ class Play:
         self.played: list[str] = []
         self.crashed: set[str] = set()
         self.lasts_s = 0.0
-        self.had_pause = False  # of all on a host, the guard too
+        self._harmed: set[str] = set()  # where agent or guard suffers
 
     def strike(self) -> None:
         """Do one thing, mostly to the host that serves."""
@@ -52,6 +52,7 @@ class Play:
             time.sleep(self.lasts_s)
             self.lasts_s = 0.0
         self.nemesis.heal()
+        self._harmed.clear()
         for disk in stage.disks.values():
             disk.free()
         for clock in stage.clocks.values():
@@ -63,6 +64,12 @@ class Play:
             if not server.is_running:
                 server.start()
         note(stage.cluster.history, "healed", "all is mended")
+
+    def may_harm_holdfast(self, host: str) -> bool:
+        """Tell whether agent and guard there are unharmed. Without both, on a host that goes on, only a watchdog device ends its primary."""
+        is_unharmed = host not in self._harmed
+        self._harmed.add(host)
+        return is_unharmed
 
     def others(self, host: str) -> list[str]:
         return [name for name in self.stage.database.hosts if name != host]
@@ -119,19 +126,22 @@ def fill_disk(play: Play, host: str) -> None:
 
 
 def freeze_agent(play: Play, host: str) -> None:
-    _freeze(play, play.stage.cluster.agents[host].pid)
+    if play.may_harm_holdfast(host):
+        _freeze(play, play.stage.cluster.agents[host].pid)
 
 
 def kill_agent(play: Play, host: str) -> None:
-    agent = play.stage.cluster.agents[host]
-    agent.send_signal(signal.SIGKILL)
-    agent.wait()
-    play.stage.start_agent(host)
+    if play.may_harm_holdfast(host):
+        agent = play.stage.cluster.agents[host]
+        agent.send_signal(signal.SIGKILL)
+        agent.wait()
+        play.stage.start_agent(host)
 
 
 def freeze_guard(play: Play, host: str) -> None:
-    for pid in play.stage.cluster.processes(host, "holdfast.guard"):
-        _freeze(play, pid)
+    if play.may_harm_holdfast(host):
+        for pid in play.stage.cluster.processes(host, "holdfast.guard"):
+            _freeze(play, pid)
 
 
 def move_clock(play: Play, host: str) -> None:
@@ -147,7 +157,6 @@ def switch_over(play: Play, host: str) -> None:
 
 
 def pause_host(play: Play, host: str) -> None:
-    play.had_pause = True
     play.nemesis.pause(host)
 
 

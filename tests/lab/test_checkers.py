@@ -225,6 +225,19 @@ def test_an_append_that_began_before_another_served_may_be_acknowledged_late() -
     assert told.verdict is KEPT
 
 
+def test_a_host_that_stood_still_is_excused_for_a_moment_and_no_longer() -> None:
+    resumed = Healed(ms(5000), "resume h1")
+    old, new = taken("h1", 1, 0, 1000), taken("h2", 2, 2000, 9000)
+    told = checking.one_writable(history(old, new, resumed, taken("h1", 1, 5000, 5040)), ms(50))
+    assert told.verdict is KEPT
+    told = checking.one_writable(history(old, new, resumed, taken("h1", 1, 5000, 5060)), ms(50))
+    assert told.verdict is BROKEN
+    stale = append(7, 5010)
+    assert checking.none_acknowledged_by_the_deposed(history(new, resumed, stale)).verdict is BROKEN
+    told = checking.none_acknowledged_by_the_deposed(history(append(1, 0), new, resumed, stale), ms(50))
+    assert told.verdict is KEPT
+
+
 def test_a_reign_of_two_hosts_is_found() -> None:
     assert (
         checking.a_reign_has_one_host(history(taken("h1", 1, 0, 10), taken("h2", 2, 20, 30))).verdict is KEPT
