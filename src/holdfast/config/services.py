@@ -16,6 +16,7 @@ from holdfast.config.quantities import Whole
 from holdfast.config.scope import INVALID, Scope
 from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, Run, as_section
 from holdfast.config.tags import check_tags
+from holdfast.config.traffic import read_from
 from holdfast.model import blanks
 from holdfast.model.ids import HostName, MemberName, ServiceName
 from holdfast.model.policy import MemberPolicy, Mode, PlacementPolicy, ServicePolicy, TrafficPolicy
@@ -248,7 +249,8 @@ def _with_mode(
         return member
     place = reading.key_places.get("mode", reading.place)
     if isinstance(member.run.managed, PostgresServer):
-        return settled(member, member.run.managed, mode, place, scope)
+        member = settled(member, member.run.managed, mode, place, scope)
+        return read_from(member, reading.values.get("traffic"))
     check_mode(member.run.managed, mode, place, scope)
     managed = replace(member.run.managed, is_promotable=mode is Mode.ACTIVE_STANDBY)
     return replace(member, run=replace(member.run, managed=managed))

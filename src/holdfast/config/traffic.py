@@ -4,9 +4,29 @@ from holdfast.config.addresses import Address, HostPort
 from holdfast.config.keys import Key, Reading, Section, Table
 from holdfast.config.kinds import Choice, Flag
 from holdfast.config.quantities import Size, Span
-from holdfast.model import policy as model
-from holdfast.model.reading import PrimaryReads, ReadPolicy
-from holdfast.model.time import HOUR, SECOND
+from holdfast.model.policy import Balance, MemberPolicy, ProbePolicy, Protocol, Purpose, TrafficPolicy
+from holdfast.model.postgresql import PostgresServer
+from holdfast.model.reading import PrimaryReads, ReadingCheck, ReadPolicy
+from holdfast.model.time import HOUR, MILLISECOND, SECOND
+from holdfast.model.value import replace
+
+_READING = ProbePolicy(
+    name="reading",
+    purpose=Purpose.READING,
+    check=ReadingCheck(),
+    every=500 * MILLISECOND,
+    timeout=SECOND,
+    rise=3,
+    fall=2,
+    every_suspect=200 * MILLISECOND,
+)
+
+
+def read_from(member: MemberPolicy, traffic: TrafficPolicy | None) -> MemberPolicy:
+    """Return the member with the probe that tells how old its data is, if it may be read from and whoever keeps it can tell."""
+    if traffic is None or traffic.read_only is None or not isinstance(member.run.managed, PostgresServer):
+        return member
+    return replace(member, probes=(*member.probes, _READING))
 
 
 class ReadOnly(Section, frozen=True):
@@ -55,13 +75,13 @@ READ_ONLY = Table(
 TRAFFIC = Table(
     "services.NAME.traffic",
     "Where clients reach the service. Needs members with ports.",
-    model.TrafficPolicy,
+    TrafficPolicy,
     (
         Key(
             "listen", HostPort(), "host:port for clients; a port alone is one of 127.0.0.1", is_required=True
         ),
-        Key("protocol", Choice(model.Protocol), "what the balancer understands of the traffic"),
-        Key("balance", Choice(model.Balance), "how an active-active service's requests are spread"),
+        Key("protocol", Choice(Protocol), "what the balancer understands of the traffic"),
+        Key("balance", Choice(Balance), "how an active-active service's requests are spread"),
         Key("drain_timeout", Span(), "sessions that last longer are cut when a drain ends"),
         Key("retry", Flag(), "try GET, HEAD and OPTIONS on another member when one fails"),
         Key("connect_timeout", Span(), "how long a connection to a member may take"),
@@ -81,8 +101,8 @@ TRAFFIC = Table(
 class Traffic(Section, frozen=True):
     """Where clients reach the service."""
 
-    def build(self, reading: Reading) -> model.TrafficPolicy:
+    def build(self, reading: Reading) -> TrafficPolicy:
         """Return it from a section without faults."""
         fields = reading.fields()
         listen: Address = fields.pop("listen")
-        return model.TrafficPolicy(listen.host, listen.port, **fields)
+        return TrafficPolicy(listen.host, listen.port, **fields)

@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id
 from holdfast.model.postgresql import PostgresCheck, PostgresServer
-from holdfast.model.reading import ReadPolicy
+from holdfast.model.reading import ReadingCheck, ReadPolicy
 from holdfast.model.tags import Tags
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
@@ -134,7 +134,7 @@ class ExecCheck(Tagged, frozen=True):
     command: tuple[str, ...]
 
 
-Check: TypeAlias = TcpCheck | HttpCheck | ExecCheck | PostgresCheck
+Check: TypeAlias = TcpCheck | HttpCheck | ExecCheck | PostgresCheck | ReadingCheck
 
 
 class Purpose(StrEnum):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from holdfast.model.time import SECOND, Duration
-from holdfast.model.value import Value
+from holdfast.model.value import Tagged, Value
 
 
 class PrimaryReads(StrEnum):
@@ -26,3 +26,7 @@ class ReadPolicy(Value, frozen=True):
     cut_stale: bool = (
         False  # who must not be read from any more loses its sessions; else they end by themselves
     )
+
+
+class ReadingCheck(Tagged, frozen=True):
+    """How old its data is, as whoever looks after the component finds out."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from holdfast.model.ids import ComponentId, Incarnation
 from holdfast.model.policy import ExecCheck, HttpCheck, ProbePolicy, TcpCheck
 from holdfast.model.postgresql import PostgresCheck
+from holdfast.model.reading import ReadingCheck
 from holdfast.model.time import Instant
 from holdfast.probing.addresses import Address, Addresses, literal
 from holdfast.probing.dialogue import Banner
@@ -78,7 +79,7 @@ class Inquiry:
     def target(self) -> tuple[str, int]:
         """Return the host and port that is asked; a program has none."""
         check = self.policy.check
-        assert not isinstance(check, ExecCheck | PostgresCheck)
+        assert not isinstance(check, ExecCheck | PostgresCheck | ReadingCheck)
         return check.host, check.port
 
     def close(self) -> None:
@@ -100,7 +101,7 @@ def equip(
     """Give the inquiry what its check needs to be asked over a socket; a program needs nothing."""
     check, timeout = inquiry.policy.check, inquiry.policy.timeout
     match check:
-        case ExecCheck() | PostgresCheck():
+        case ExecCheck() | PostgresCheck() | ReadingCheck():
             return
         case TcpCheck(send="", expect=""):
             inquiry.asker = Knock(Plug(poller, inquiry, is_quiet=True), silence, timeout)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from holdfast.agent import clock
 from holdfast.agent.cluster.clustering import Clustering
+from holdfast.agent.cluster.reading import ReadingCare
 from holdfast.agent.log import Level, Line
 from holdfast.agent.turning import Turning
 from holdfast.coordination.recipes.cluster_book import ClusterBook
@@ -154,7 +155,7 @@ def look_after_servers(
     )
     care = PostgresCare(books, lambda: turning.state, turning.put, clustering.refresh)
     clustering.supplemented = care.supplemented
-    clustering.more_works = (("postgresql", care.run),)
+    clustering.more_works = (("postgresql", care.run), ("reading", ReadingCare(lambda: turning.state, turning.put).run))
     return Postgres(processes, books, lambda id_, what: say(Line(Level.INFO, id_, "data", what)))
 
 
