@@ -7,6 +7,7 @@ read it without loading an agent.
 from holdfast.loop.cluster.state import Note
 from holdfast.model.cluster import Assignment, Lease, MemberReport
 from holdfast.model.ids import ComponentId, HostName, ServiceName
+from holdfast.model.postgresql import Record
 from holdfast.model.value import Value, replace
 
 
@@ -35,6 +36,8 @@ class LeaseStatus(Value, frozen=True):
     left_s: float | None  # held here: until nobody else can hold it
     promised_by: dict[HostName, float] = {}  # held here: seconds that others still keep their word
     withheld: str = ""
+    commits: str = ""  # of a database: for whom its primary's commits wait
+    record: Record | None = None  # of one with synchronous commit: who may be promoted
 
 
 class ElsewhereStatus(Value, frozen=True):

@@ -163,6 +163,10 @@ def lease_lines(one: LeaseStatus, paint: Paint) -> list[str]:
         lines += wrap(
             f"{to}{why} (by the leader of epoch {assignment.leader_epoch})", paint, first="    assigned  "
         )
+    if one.commits:
+        lines += wrap(one.commits, paint, first="    commits   ")
+    if one.record is not None:
+        lines += wrap(one.record.words, paint, first="    record    ")
     if one.promised_by:
         lines += wrap(_by_promise(one), paint, first="    promised  ")
     if one.withheld:

@@ -28,6 +28,17 @@ class Record(Value, frozen=True):
         """Return all who could be promoted."""
         return (self.primary, *self.voters)
 
+    @property
+    def words(self) -> str:
+        """Return it for people."""
+        if not self.voters:
+            return f"nobody but {self.primary} may be primary"
+        if self.electing == 1:
+            return f"one of {', '.join(self.names)} may be primary"
+        return (
+            f"{self.primary} may be primary, or the furthest of {self.electing} of {', '.join(self.voters)}"
+        )
+
 
 class Kept(Value, frozen=True):
     """What the coordinator has of a record; None: nothing."""

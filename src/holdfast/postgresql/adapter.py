@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from holdfast.guard.facts import Facts
+from holdfast.model.cluster import lease_of
 from holdfast.model.events import Ending, ProcessSeen
 from holdfast.model.ids import ComponentId, Epoch
 from holdfast.model.policy import ProcessSpec
@@ -17,12 +18,12 @@ from holdfast.model.time import MINUTE, SECOND, Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import ComponentListener, Components, Result
 from holdfast.postgresql import postmaster, running
-from holdfast.postgresql.asking import ask_standing
 from holdfast.postgresql.books import Books, instance_of, settings_of
 from holdfast.postgresql.bootstrap import NotDone
-from holdfast.postgresql.comparing import until_compared, why_behind
 from holdfast.postgresql.control import Unreadable
+from holdfast.postgresql.electing import elect
 from holdfast.postgresql.faults import Unanswered
+from holdfast.postgresql.handing_over import until_in_force, until_transactions_end
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.programs import NoAccount
 from holdfast.postgresql.readying import Readying
@@ -113,25 +114,24 @@ class Postgres:
         return result
 
     async def promote(self, component: ComponentId, spec: ProcessSpec, epoch: Epoch) -> Result:
-        """Make it primary, unless the log of another member that could serve goes further."""
+        """Make it primary, if it is proven that it lacks nothing, and that its host holds the lease."""
         server, instance = _server(component, spec)
         try:
-            standing = await ask_standing(instance)
-            if not standing.is_primary:
-                await until_compared(component, self._books)
-                if why := why_behind(component, standing.position, self._books):
-                    return Result(Ending.FAILED, why, is_unbegun=True)
-        except Unanswered as unanswered:
-            return Result(Ending.FAILED, str(unanswered), is_unbegun=True)
+            won = await elect(component, server, self._books, lease_of(epoch))
+        except _REFUSALS as refusal:
+            won = str(refusal)
+        if isinstance(won, str):
+            return Result(Ending.FAILED, won, is_unbegun=True)
         result = await self._inner.promote(component, _process(instance, server, spec), epoch)
         if result.ending is not Ending.DONE:
             return result
         try:
-            settings = settings_of(component, server, self._books, None)
+            settings = settings_of(component, server, self._books, None, won.setting)
+            await until_in_force(instance, settings)
             position = await running.promote(instance, settings, server.promote_timeout)
         except _REFUSALS as refusal:
             return Result(Ending.FAILED, str(refusal))
-        self._tell(component, f"it is primary from {position}")
+        self._tell(component, f"it is primary from {position}" + (f"; {won.told}" if won.told else ""))
         # Until it is written pg_control tells the old timeline, and whoever rewinds against it has to wait.
         task = asyncio.create_task(_checkpoint(instance), name=f"checkpoint {component}")
         self._checkpoints.add(task)
@@ -139,10 +139,16 @@ class Postgres:
         return result
 
     async def demote(self, component: ComponentId, spec: ProcessSpec) -> Result:
-        """Shut it down in good order: standbys that stream have all of its log then. It is started as a standby next."""
+        """Shut it down in good order: standbys that stream have all of its log then. It is started as a standby next.
+
+        Transactions that are open may end first. Sessions are ended with the server and never cancelled: a commit that waits
+        for a standby would be acknowledged by that.
+        """
         server, instance = _server(component, spec)
         with suppress(Unanswered):
             await running.checkpoint(instance, _CHECKPOINT_WITHIN)
+            if left := await until_transactions_end(instance, server.open_within):
+                self._tell(component, f"transactions that go on are ended: {'; '.join(left)}")
         stopped = await running.stop(instance, server.stop_timeout)
         if not stopped.is_over:
             return Result(Ending.FAILED, f"pid {stopped.survivors[0].pid} of it cannot be ended")

@@ -30,6 +30,8 @@ class Standing(Value, frozen=True):
     connections_max: int = 0  # for those who are not superusers
     synchronous: str = ""  # synchronous_standby_names in force
     is_read_only: bool = False  # default_transaction_read_only
+    is_receiving: bool = False  # standby: something receives, or is about to
+    is_complete: bool = True  # `position` is where its log ends: all of the log that it has was found
 
 
 class Follower(Value, frozen=True):
@@ -42,6 +44,9 @@ class Follower(Value, frozen=True):
     replayed: Lsn
     lag: int  # bytes of the primary's log that it has not flushed
     address: str = ""
+    rank: int = (
+        0  # in the list of those that commits wait for, as its walsender has read it; 0: it is not in there
+    )
 
 
 class Room(Value, frozen=True):
@@ -98,13 +103,18 @@ select s.system_identifier, not r.yes,
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
     - coalesce(current_setting('reserved_connections', true), '0')::int,
   current_setting('synchronous_standby_names'),
-  (select reset_val = 'on' from pg_settings where name = 'default_transaction_read_only')
+  (select reset_val = 'on' from pg_settings where name = 'default_transaction_read_only'),
+  w.pid is not null,
+  -- It asks a primary for more only where its own log ends; and there it waits when it may ask nobody.
+  not r.yes or pg_last_wal_receive_lsn() is not null or exists (select from pg_stat_activity where backend_type = 'startup'
+    and wait_event in ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream'))
 from (select pg_is_in_recovery() as yes) r, pg_control_system() s, pg_control_checkpoint() c, pg_control_recovery() m
 left join pg_stat_wal_receiver w on true
 """
 _FOLLOWERS = """
 select application_name, state, sync_state, flush_lsn, replay_lsn, client_addr,
-  pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end, flush_lsn)
+  pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end, flush_lsn),
+  sync_priority
 from pg_stat_replication order by application_name, pid
 """
 
@@ -117,7 +127,7 @@ async def ask_standing(instance: Instance, within: Duration = ASK_WITHIN) -> Sta
 
 def _standing(row: Row) -> Standing:
     system, is_primary, timeline, lsn, written, replayed, paused, upstream, *rest = row
-    connections, connections_max, synchronous, read_only = rest
+    connections, connections_max, synchronous, read_only, is_receiving, is_complete = rest
     return Standing(
         system=system or "",
         is_primary=is_primary == "t",
@@ -130,6 +140,8 @@ def _standing(row: Row) -> Standing:
         connections_max=int(connections_max or 0),
         synchronous=synchronous or "",
         is_read_only=read_only == "t",
+        is_receiving=is_receiving == "t",
+        is_complete=is_complete == "t",
     )
 
 
@@ -138,9 +150,16 @@ async def ask_followers(instance: Instance, within: Duration = ASK_WITHIN) -> tu
     (rows,) = await ask(local(instance, within), _FOLLOWERS, within=within)
     return tuple(
         Follower(
-            name or "", state or "", sync or "", _lsn(flushed), _lsn(replayed), int(lag or 0), address or ""
+            name or "",
+            state or "",
+            sync or "",
+            _lsn(flushed),
+            _lsn(replayed),
+            int(lag or 0),
+            address or "",
+            int(rank or 0),
         )
-        for name, state, sync, flushed, replayed, address, lag in rows
+        for name, state, sync, flushed, replayed, address, lag, rank in rows
     )
 
 

@@ -3,11 +3,13 @@
 from typing import Protocol
 
 from holdfast.model.cluster import MemberReport
-from holdfast.model.ids import ComponentId, MemberName, ServiceName, member_of, service_of
-from holdfast.model.postgresql import PostgresServer
+from holdfast.model.ids import ComponentId, Epoch, MemberName, ServiceName, member_of, service_of
+from holdfast.model.postgresql import Commit, Kept, PostgresServer, Record
+from holdfast.model.tags import Tags
 from holdfast.postgresql.bootstrap import Passwords
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.settings import Settings, Upstream
+from holdfast.postgresql.synchronous import BLOCKING, Wish
 
 
 class Books(Protocol):
@@ -30,6 +32,26 @@ class Books(Protocol):
 
     def others(self, component: ComponentId) -> dict[MemberName, MemberReport]:
         """Return how the members on other hosts are, as their hosts say."""
+
+    def tags(self, service: ServiceName) -> dict[MemberName, Tags]:
+        """Return what the operator says of each member."""
+
+    def newest_lease(self, service: ServiceName) -> Epoch:
+        """Return the epoch of the newest lease that this host has heard of, held or not."""
+
+    def record(self, service: ServiceName) -> Record | None:
+        """Return who may be promoted, as last seen; None: commit is asynchronous, so far."""
+
+    async def read_record(self, service: ServiceName) -> Kept | str:
+        """Return who may be promoted, as the coordinator's majority knows it; in words why it is not known."""
+
+    async def write_record(
+        self, service: ServiceName, record: Record | None, after: Kept, lease: Epoch
+    ) -> str:
+        """Put the record in the place of `after` if this host holds the lease of that epoch; return why not, if so."""
+
+    async def why_not_holder(self, service: ServiceName, lease: Epoch) -> str:
+        """Return why this host does not hold the lease of that epoch, as the coordinator's majority knows; empty: it does."""
 
     async def system(self, service: ServiceName) -> str | None:
         """Return the system identifier that the service's data must have; empty: there is none yet. None: not known."""
@@ -59,8 +81,31 @@ def source_of(component: ComponentId, books: Books) -> Upstream | None:
 
 
 def settings_of(
-    component: ComponentId, server: PostgresServer, books: Books, upstream: Upstream | None
+    component: ComponentId,
+    server: PostgresServer,
+    books: Books,
+    upstream: Upstream | None,
+    synchronous: str | None = None,
 ) -> Settings:
-    """Return what the instance shall be."""
-    peers = books.peers(service_of(component))
-    return Settings(upstream=upstream, is_standby=True, parameters=server.parameters, peers=peers)
+    """Return what the instance shall be. `synchronous`: for whom it waits as primary; None: as at rest."""
+    return Settings(
+        upstream=upstream,
+        is_standby=True,
+        synchronous=at_rest(server) if synchronous is None else synchronous,
+        parameters=server.parameters,
+        peers=books.peers(service_of(component)),
+    )
+
+
+def at_rest(server: PostgresServer) -> str:
+    """Return for whom a standby would wait if it became primary behind our back: nothing that it commits is acknowledged.
+
+    It also spares a promotion a trap: whether commits wait at all is told to backends by the checkpointer, which may be
+    busy. A server that had a name to wait for all along waits from its first commit on.
+    """
+    return "" if server.commit is Commit.ASYNCHRONOUS else BLOCKING.setting
+
+
+def wish_of(server: PostgresServer) -> Wish:
+    """Return what the operator wants of commits."""
+    return Wish(server.commit, server.acknowledged_by, server.is_strict)

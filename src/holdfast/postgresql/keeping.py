@@ -5,23 +5,28 @@ A standby whose log went its own way is shut down: the start that follows rewind
 """
 
 import time
+from contextlib import suppress
 
-from holdfast.model.ids import ComponentId, service_of
+from holdfast.model.cluster import lease_of
+from holdfast.model.ids import ComponentId, Epoch, service_of
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role
-from holdfast.model.time import SECOND, Duration
+from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.model.value import Value
 from holdfast.postgresql import running, slots
-from holdfast.postgresql.asking import Standing, ask_history, ask_standing, remote, write
+from holdfast.postgresql.acknowledging import Acknowledging
+from holdfast.postgresql.asking import Standing, ask_followers, ask_history, ask_standing, remote, write
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
-from holdfast.postgresql.comparing import why_behind
+from holdfast.postgresql.comparing import why_behind, why_unrecorded
 from holdfast.postgresql.control import Unreadable, read_control
 from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.position import Position, Relation, relation
 from holdfast.postgresql.settings import Settings, Upstream, reload, write_settings
+from holdfast.postgresql.synchronous import Rule
 
 _ALONE_FOR: Duration = SECOND  # a standby that streams from nobody for so long is asked whether it diverged
 _SLOTS_EVERY: Duration = 2 * SECOND
+_READS_WITHIN: Duration = 100 * MILLISECOND  # a reload wakes whoever would start to receive anew
 
 
 class Sight(Value, frozen=True):
@@ -30,7 +35,9 @@ class Sight(Value, frozen=True):
     problem: str = ""  # why it does not do what it should; empty: it does
     is_unknown: bool = False  # it is on its way from one role to another, or comes up: that is no failure
     position: tuple[int, int] = (0, 0)  # while it stands still, or of a primary, coarsely
+    position_under: Epoch = 0  # the lease under which that is its last word; see comparing.py
     unfit: str = ""  # why it must not be promoted
+    commits: str = ""  # of a primary: for whom its commits wait
 
 
 class Keeper:
@@ -41,7 +48,9 @@ class Keeper:
         self._component = component
         self._instance = instance_of(component, server)
         self._books = books
+        self._acknowledging = Acknowledging(component, server, books)
         self._followed: Settings | None = None
+        self._followed_at: Instant = 0
         self._is_unread = (
             True  # what was written for an earlier life, or while it came up, it may not have read
         )
@@ -49,11 +58,13 @@ class Keeper:
         self._alone_since = 0
         self._slots_at, self._slots_as = 0, Role.FENCED
 
-    async def look(self, role: Role, within: Duration) -> Sight:
-        """Do what is due, and return how the server is."""
+    async def look(self, role: Role, epoch: Epoch, within: Duration) -> Sight:
+        """Do what is due, and return how the server is. `epoch`: under which it has, or last had, the role."""
+        # In this order: whoever is followed from now on tells of a lease that is newer than what was seen before.
+        newest = self._books.newest_lease(service_of(self._component))
         source = source_of(self._component, self._books)
-        if role is not Role.PROMOTING:
-            await self._follow(source if role is Role.STANDBY else None)
+        if role is Role.STANDBY:
+            await self._follow(settings_of(self._component, self.server, self._books, source))
         try:
             standing = await ask_standing(self._instance, within)
             if standing.is_primary and role is Role.PRIMARY:
@@ -67,32 +78,58 @@ class Keeper:
             return Sight(f"{is_what}: it recovers, or somebody else changed it")
         await self._keep_slots(role)
         if role is Role.PRIMARY:
-            return Sight(position=self._coarse(standing.position))
+            await self._keep_commits(standing, lease_of(epoch))
+            return Sight(position=self._coarse(standing.position), commits=self._acknowledging.told)
         await self._end_if_diverged(standing, source)
-        return self._of_standby(standing, source)
+        return self._of_standby(standing, source, newest)
 
-    async def _follow(self, source: Upstream | None) -> None:
-        settings = settings_of(self._component, self.server, self._books, source)
-        if settings == self._followed:
+    async def _keep_commits(self, standing: Standing, lease: Epoch) -> None:
+        keep = self._acknowledging
+        if keep.setting is not None or keep.is_idle(standing):
+            await self._follow(self._serving(keep.setting or ""))
+        if keep.is_idle(standing):
             return
+        with suppress(Unanswered):
+            await keep.keep(standing, await ask_followers(self._instance), lease, self._put_rule)
+
+    async def _put_rule(self, rule: Rule) -> bool:
+        return await self._follow(self._serving(rule.setting))
+
+    def _serving(self, synchronous: str) -> Settings:
+        return settings_of(self._component, self.server, self._books, None, synchronous)
+
+    async def _follow(self, settings: Settings) -> bool:
+        """Have the server go by `settings`; tell whether it was told to. If not, it is asked again at the next look."""
+        if settings == self._followed:
+            return True
+        self._followed = None
         try:
             control = await read_control(self._instance)
             self._is_unread |= write_settings(self._instance, settings, control.minimums)
             if self._is_unread:
                 await reload(self._instance)
         except (Unanswered, Unreadable, OSError):
-            return  # asked again at the next look
-        self._followed, self._is_unread = settings, False
+            return False
+        self._followed, self._followed_at, self._is_unread = settings, time.monotonic_ns(), False
+        return True
 
-    def _of_standby(self, standing: Standing, source: Upstream | None) -> Sight:
+    def _is_at_rest(self, standing: Standing, source: Upstream | None) -> bool:
+        """Tell whether it streams from nobody, and will not before it is told otherwise."""
+        is_told = source is None and self._followed is not None and self._followed.upstream is None
+        has_read = is_told and time.monotonic_ns() - self._followed_at >= _READS_WITHIN
+        return has_read and not standing.is_receiving and standing.is_complete
+
+    def _of_standby(self, standing: Standing, source: Upstream | None, newest: Epoch) -> Sight:
         told = [Position(*report.position) for report in self._books.others(self._component).values()]
         if source is not None:
             self._primary = max([self._primary, *told])
+        unfit = self._lacks(standing) or why_unrecorded(self._component, standing.position, self._books)
         if standing.upstream:
-            return Sight(unfit=self._lacks(standing))
+            return Sight(unfit=unfit)
         position = (standing.position.timeline, standing.position.lsn)
+        under = newest if self._is_at_rest(standing, source) else 0
         behind = why_behind(self._component, standing.position, self._books)
-        return Sight(position=position, unfit=behind or self._lacks(standing))
+        return Sight(position=position, position_under=under, unfit=behind or unfit)
 
     def _lacks(self, standing: Standing) -> str:
         own, primary = standing.position, self._primary

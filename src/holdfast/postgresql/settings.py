@@ -37,6 +37,14 @@ DEFAULTS = {
     "max_replication_slots": "10",
     "wal_keep_size": "256MB",  # back to where a log diverged, pg_rewind needs all of it
     "max_slot_wal_keep_size": "10GB",  # a standby that is gone must not fill the disk of its primary
+    # Who is silent is gone, and soon: commits may wait for a standby, and a standby for its primary's last words.
+    "wal_sender_timeout": "6s",
+    "wal_receiver_timeout": "6s",
+    "wal_receiver_status_interval": "1s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10s",
 }
 _INCLUDE = "include_if_exists"
 

@@ -7,13 +7,16 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import NamedTuple
 
 from holdfast.agent import clock
 from holdfast.agent.cluster.clustering import Clustering
 from holdfast.agent.cluster.reading import ReadingCare
 from holdfast.agent.log import Level, Line
 from holdfast.agent.turning import Turning
+from holdfast.coordination.recipes.answers import Done
 from holdfast.coordination.recipes.cluster_book import ClusterBook
+from holdfast.coordination.recipes.records import Records
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import MemberReport, lease_of
 from holdfast.model.events import Event, Probed
@@ -29,15 +32,18 @@ from holdfast.model.ids import (
 )
 from holdfast.model.observation import Failure, Layer, Observation, Outcome
 from holdfast.model.policy import MemberPolicy, ProbePolicy
-from holdfast.model.postgresql import PostgresCheck, PostgresServer
+from holdfast.model.postgresql import Kept, PostgresCheck, PostgresServer, Record
 from holdfast.model.standing import Role
-from holdfast.model.state import ComponentState, ProcessRunning, State
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
+from holdfast.model.tags import Tags
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import Components
 from holdfast.ports.coordination import Condition, ConflictError, Coordinator, UnavailableError, UnknownError
 from holdfast.postgresql.adapter import Postgres
+from holdfast.postgresql.books import instance_of
 from holdfast.postgresql.bootstrap import Passwords
+from holdfast.postgresql.comparing import end_at_rest
 from holdfast.postgresql.keeping import Keeper, Sight
 from holdfast.postgresql.settings import Upstream
 
@@ -57,6 +63,7 @@ class ClusterBooks:
     ) -> None:
         self._coordinator = coordinator
         self._root = book.root
+        self._records = Records(coordinator, book.root, state().me)
         self._secret = secret
         self._state = state
         self._elsewhere = elsewhere
@@ -103,6 +110,39 @@ class ClusterBooks:
         names = (name for name in self.members(service) if name != member_of(component))
         found = {name: reports.get(component_id(service, name)) for name in names}
         return {name: report for name, report in found.items() if report is not None}
+
+    def tags(self, service: ServiceName) -> dict[MemberName, Tags]:
+        """Return what the operator says of each member."""
+        return {member.name: member.tags for member in self._members(service)}
+
+    def newest_lease(self, service: ServiceName) -> Epoch:
+        """Return the epoch of the newest lease that this host has heard of."""
+        state = self._state()
+        held = state.held.get(service)
+        seen = state.view.lease_epochs.get(service, 0) if state.view is not None else 0
+        return max(seen, held.epoch if held is not None else 0, state.leases_seen.get(service, 0))
+
+    def record(self, service: ServiceName) -> Record | None:
+        """Return who may be promoted, as last seen."""
+        view = self._state().view
+        return view.records.get(service) if view is not None else None
+
+    async def read_record(self, service: ServiceName) -> Kept | str:
+        """Return who may be promoted, as the majority knows it."""
+        answer = await self._records.read(service)
+        return answer if isinstance(answer, Kept) else answer.why
+
+    async def write_record(
+        self, service: ServiceName, record: Record | None, after: Kept, lease: Epoch
+    ) -> str:
+        """Put the record in the place of `after` under our lease; return why not, if so."""
+        answer = await self._records.write(service, record, after, lease)
+        return "" if isinstance(answer, Done) else answer.why
+
+    async def why_not_holder(self, service: ServiceName, lease: Epoch) -> str:
+        """Return why this host does not hold that lease; empty: it does."""
+        answer = await self._records.ask_lease(service, lease)
+        return "" if isinstance(answer, Done) else answer.why
 
     async def system(self, service: ServiceName) -> str | None:
         """Return the system identifier of the service's data; it never changes once it stands there."""
@@ -159,6 +199,13 @@ def look_after_servers(
     return Postgres(processes, books, lambda id_, what: say(Line(Level.INFO, id_, "data", what)))
 
 
+class _Cue(NamedTuple):
+    """What a server is looked at for anew."""
+
+    lease: Epoch  # the newest one
+    primary: MemberName | None  # whom to follow
+
+
 class PostgresCare:
     """The servers of this host, each looked at as often as its probe says, and at once when the lease changes."""
 
@@ -175,13 +222,20 @@ class PostgresCare:
         self._put = put
         self._refresh = refresh
         self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
-        self._due: dict[ComponentId, tuple[Instant, MemberName | None]] = {}
+        self._due: dict[ComponentId, tuple[Instant, _Cue]] = {}
         self._sights: dict[ComponentId, Sight] = {}
+        self._rested: dict[ComponentId, tuple[_Cue, object]] = {}  # what was known when one at rest was asked
 
     def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
         """Return the reports of this host's members with what is known of their logs."""
         return reports | {
-            id_: replace(reports[id_], position=sight.position, unfit=reports[id_].unfit or sight.unfit)
+            id_: replace(
+                reports[id_],
+                position=sight.position,
+                position_under=sight.position_under if reports[id_].is_clear else 0,
+                commits=sight.commits,
+                unfit=reports[id_].unfit or sight.unfit,
+            )
             for id_, sight in self._sights.items()
             if id_ in reports
         }
@@ -203,24 +257,43 @@ class PostgresCare:
 
     async def _care(self, component: ComponentState, server: PostgresServer, probe: ProbePolicy) -> None:
         id_, process = component.id, component.process
+        service, now = service_of(id_), clock.now()
+        cue = _Cue(self._books.newest_lease(service), self._books.primary(service))
         if not isinstance(process, ProcessRunning):
             self._keepers.pop(id_, None)
-            self._see(id_, None)
+            await self._ask_at_rest(component, server, cue)
             return
-        primary, now = self._books.primary(service_of(id_)), clock.now()
-        due, last_primary = self._due.get(id_, (0, None))
-        if now < due and primary == last_primary and id_ in self._keepers:
+        self._rested.pop(id_, None)
+        due, last_cue = self._due.get(id_, (0, None))
+        if now < due and cue == last_cue and id_ in self._keepers:
             return
         incarnation, keeper = self._keepers.get(id_, (None, None))
         if keeper is None or incarnation != process.incarnation or keeper.server != server:
             keeper = Keeper(id_, server, self._books)
             self._keepers[id_] = process.incarnation, keeper
-        sight = await keeper.look(component.role, probe.timeout)
-        self._due[id_] = now + (probe.every_suspect if sight.problem else probe.every), primary
+        sight = await keeper.look(component.role, component.epoch, probe.timeout)
+        # A standby that nobody gives a log to is about to be compared, or to be given one.
+        is_short = bool(sight.problem) or (component.role is Role.STANDBY and cue.primary is None)
+        self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
         if self._role(id_) is not component.role:
             return  # its role changed meanwhile: what was seen is of nobody's interest
         self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
         self._see(id_, sight)
+
+    async def _ask_at_rest(self, component: ComponentState, server: PostgresServer, cue: "_Cue") -> None:
+        """Tell how far the log of one goes that does not run, once for each lease that is taken meanwhile."""
+        id_, key = component.id, (cue, component.process)
+        if self._rested.get(id_) == key:
+            return
+        if not isinstance(component.process, ProcessAbsent) or cue.primary is not None:
+            self._see(id_, None)
+            self._rested[id_] = key
+            return
+        position = await end_at_rest(instance_of(id_, server))
+        found = self._state().components.get(id_)
+        if found is not None and found.process == component.process:
+            self._rested[id_] = key
+            self._see(id_, Sight(position=(position.timeline, position.lsn), position_under=cue.lease))
 
     def _role(self, id_: ComponentId) -> Role | None:
         component = self._state().components.get(id_)
@@ -228,7 +301,7 @@ class PostgresCare:
 
     def _see(self, id_: ComponentId, sight: Sight | None) -> None:
         known = self._sights.get(id_)
-        told = None if sight is None else Sight(position=sight.position, unfit=sight.unfit)
+        told = None if sight is None else replace(sight, problem="", is_unknown=False)
         if known == told:
             return
         if told is None:

@@ -5,7 +5,7 @@ from holdfast.agent.cluster.turning import ClusterTurned
 from holdfast.agent.cluster_status import ClusterStatus, ElsewhereStatus, HostStatus, LeaseStatus
 from holdfast.detect.reach import Reach
 from holdfast.loop.cluster import leasing
-from holdfast.loop.cluster.state import ClusterState, latest_report
+from holdfast.loop.cluster.state import ClusterState, latest_report, member_report
 from holdfast.loop.cluster.whereabouts import host_of
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import ComponentId, HostName, ServiceName, component_id
@@ -89,8 +89,19 @@ def _lease(state: ClusterState, service: ServiceName, now: Instant) -> LeaseStat
         promised_by={
             host: round((until - now) / SECOND, 3) for host, until in promised.items() if until > now
         },
+        commits=_commits(state, service),
+        record=view.records.get(service) if view is not None else None,
         withheld=state.withheld.get(service, "") or state.withheld.get(f"lease {service}", ""),
     )
+
+
+def _commits(state: ClusterState, service: ServiceName) -> str:
+    """Return for whom commits of who holds the lease wait."""
+    lease = state.view.leases.get(service) if state.view is not None else None
+    report = (
+        member_report(state, lease.host, component_id(service, lease.member)) if lease is not None else None
+    )
+    return report.commits if report is not None else ""
 
 
 def _elsewhere(state: ClusterState, members: dict[ComponentId, MemberReport]) -> list[ElsewhereStatus]:

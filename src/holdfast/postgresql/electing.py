@@ -1,0 +1,119 @@
+"""Electing: what has to be proven of a candidate before it is promoted, and what has to stand before it opens for writes.
+
+The lease is the right to serve; it says nothing of what a log lacks. So the candidate stands still, compares its log with the last
+words of the others, and writes itself into the record in one transaction with the lease: only then it is promoted.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from holdfast.model.ids import ComponentId, Epoch, MemberName, member_of, service_of
+from holdfast.model.postgresql import Commit, Kept, PostgresServer, Record
+from holdfast.model.standing import Status
+from holdfast.model.value import Value, replace
+from holdfast.postgresql import running
+from holdfast.postgresql.asking import Standing, ask_standing
+from holdfast.postgresql.books import Books, instance_of, settings_of, wish_of
+from holdfast.postgresql.comparing import could_serve, could_speak, heard, until_heard, why_behind
+from holdfast.postgresql.position import Position
+from holdfast.postgresql.synchronous import Member, Rule, describe, record_after, rule_after, why_not
+
+_RESTS_S, _LOOK_AGAIN_S = 5.0, 0.02
+_ROUNDS = 3  # of a second each: who is needed may be about to come up
+
+
+class Won(Value, frozen=True):
+    """It may be promoted, and has to have this setting in force before it opens."""
+
+    setting: str
+    told: str = ""  # for whom its commits wait, for people
+
+
+async def elect(component: ComponentId, server: PostgresServer, books: Books, lease: Epoch) -> Won | str:
+    """Prove that the member may be promoted under `lease`, and write that down; in words why not. Unanswered, OSError."""
+    service, instance = service_of(component), instance_of(component, server)
+    kept = await books.read_record(service)
+    if isinstance(kept, str):
+        return f"the coordinator does not tell who may be promoted: {kept}"
+    standing = await ask_standing(instance)
+    if standing.is_primary:
+        return await _again(component, books, kept, standing, lease)
+    await running.follow(instance, settings_of(component, server, books, None))
+    own = await _at_rest(component, server)
+    if isinstance(own, str):
+        return own
+    if kept.record is None and server.commit is Commit.ASYNCHRONOUS:
+        await until_heard(component, books, lease, lambda each: could_serve(each) or each.is_clear)
+        return why_behind(component, own, books) or await books.why_not_holder(service, lease) or Won("")
+    words = await _compared(component, books, kept.record, own, lease)
+    if isinstance(words, str):
+        return words
+    rule = _rule(component, server, books, words)
+    why = await _write(component, books, rule, (kept, words), lease)
+    return why or Won(rule.setting, describe(rule, wish_of(server)))
+
+
+async def _again(
+    component: ComponentId, books: Books, kept: Kept, standing: Standing, lease: Epoch
+) -> Won | str:
+    """Return whether a server that is open already may stay so: only if the record says that it is the primary."""
+    if kept.record is not None and kept.record.primary != member_of(component):
+        return f"it is open for writes, and the record says that {kept.record.primary} is the primary"
+    why = await books.why_not_holder(service_of(component), lease)
+    return why or Won(standing.synchronous)
+
+
+async def _at_rest(component: ComponentId, server: PostgresServer) -> Position | str:
+    """Await that it receives nothing any more, and has found all of its log; return how far that goes."""
+    instance, before = instance_of(component, server), Position()
+    for _ in range(int(_RESTS_S / _LOOK_AGAIN_S)):
+        standing = await ask_standing(instance)
+        is_still = not standing.is_receiving and standing.is_complete
+        if is_still and standing.position == before:
+            return before
+        before = standing.position if is_still else Position()
+        await asyncio.sleep(_LOOK_AGAIN_S)
+    return "it has not found the end of its log yet"
+
+
+async def _compared(
+    component: ComponentId, books: Books, record: Record | None, own: Position, lease: Epoch
+) -> dict[MemberName, Position] | str:
+    """Return the last words under `lease` once they say that the candidate lacks nothing; in words why not."""
+    me, why = member_of(component), ""
+    for _ in range(_ROUNDS):
+        await until_heard(component, books, lease, could_speak)
+        words = {**heard(component, books, lease), me: own}
+        # Without a record commits were asynchronous so far, and who is furthest is good enough.
+        why = why_behind(component, own, books) if record is None else why_not(record, me, words)
+        if not why:
+            return words
+    return why
+
+
+async def _write(
+    component: ComponentId,
+    books: Books,
+    rule: Rule,
+    compared: tuple[Kept, Mapping[MemberName, Position]],
+    lease: Epoch,
+) -> str:
+    """Write the record under which it becomes primary; return why not, if so. The transaction asks the lease once more."""
+    (kept, words), me = compared, member_of(component)
+    before = kept.record if kept.record is not None else Record(me)
+    after = replace(record_after(before, me, words, rule), epoch=lease)
+    why = await books.write_record(service_of(component), after, kept, lease)
+    return f"it could not be written down that it becomes primary: {why}" if why else ""
+
+
+def _rule(
+    component: ComponentId, server: PostgresServer, books: Books, words: Mapping[MemberName, Position]
+) -> Rule:
+    """Return the rule that is in force from its first commit on: those that run and gave their last word will follow it."""
+    tags, reports = books.tags(service_of(component)), books.others(component)
+    followers = [
+        Member(name, is_streaming=True, priority=tags[name].priority, is_allowed=not tags[name].nosync)
+        for name in words
+        if name in tags and name in reports and reports[name].status in (Status.UP, Status.SUSPECT)
+    ]
+    return rule_after(wish_of(server), followers)
