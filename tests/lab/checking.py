@@ -271,19 +271,29 @@ def served_again(history: History, bound: Duration) -> Judgement:
 
 def redundant_again(history: History, followers: int, bound: Duration) -> Judgement:
     """Judge whether so many followed the newest primary within `bound` of the last fault's end, and to the end of the history."""
-    ended = faults_ended(history)
-    counted = [sample for sample in history.of(Sample) if sample.followers >= 0]
+    ended, counted = faults_ended(history), _counted(history)
     if ended is None or not counted:
         return Judgement(Verdict.UNKNOWN, "there was no fault, or nobody counted")
-    newest = max(sample.reign for sample in counted)
-    since: Instant | None = None
-    for sample in counted:
-        is_whole = sample.reign == newest and sample.followers >= followers
-        since = (sample.ended if since is None else since) if is_whole else None
+    since = redundant_since(history, followers)
     if since is None:
         return Judgement(Verdict.BROKEN, f"{counted[-1].followers} follow {counted[-1].host} in the end")
     waited = max(0, since - ended)
     return Judgement(Verdict.KEPT if waited <= bound else Verdict.BROKEN, "", waited)
+
+
+def redundant_since(history: History, followers: int) -> Instant | None:
+    """Return since when so many have followed the newest primary, without a break; None: they do not."""
+    counted = _counted(history)
+    newest = max((sample.reign for sample in counted), default=0)
+    since: Instant | None = None
+    for sample in counted:
+        is_whole = sample.reign == newest and sample.followers >= followers
+        since = (sample.ended if since is None else since) if is_whole else None
+    return since
+
+
+def _counted(history: History) -> list[Sample]:
+    return [sample for sample in history.of(Sample) if sample.followers >= 0]
 
 
 def faults_ended(history: History) -> Instant | None:

@@ -76,7 +76,7 @@ class Stage:
         self.disks: dict[str, SmallDisk] = {}
         self.clocks: dict[str, WallClock] = {}
         self._files = [cluster.history, *(cluster.folder / f"{what}.jsonl" for what in ("load", "samples"))]
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._stack = ExitStack()
 
     # --- its life -------------------------------------------------------------------------------------
@@ -113,20 +113,20 @@ class Stage:
         self.start_agent(host)
 
     def settle(self) -> None:
-        """Wait until it serves everybody and is whole again; who judges says whether it took too long."""
+        """Wait until it serves everybody and is whole again, and stays so for a while."""
 
         def is_settled() -> bool:
             history = self.so_far()
+            since = checking.redundant_since(history, self._followers)
+            calm = max(since or 0, checking.faults_ended(history) or 0) + SETTLES_S * SECOND
             back = checking.served_again(history, COMES_BACK_S * SECOND)
-            whole = checking.redundant_again(history, self._followers, COMES_BACK_S * SECOND)
-            is_over = now() > (checking.faults_ended(history) or 0) + SETTLES_S * SECOND
-            return is_over and Verdict.BROKEN not in {back.verdict, whole.verdict}
+            return since is not None and back.verdict is not Verdict.BROKEN and now() > calm
 
         self.cluster.until(is_settled, "everybody is served and it is whole again", COMES_BACK_S * 1.5)
 
     def judged(self) -> Told:
         """End the clients, read the lists, and let all judges speak."""
-        self._end_load()
+        self._end("load")
         lists: list[Listed] = []
 
         def are_equal() -> bool:
@@ -135,6 +135,7 @@ class Stage:
             return one_primary and len({listed.entries for listed in lists}) == 1
 
         self.cluster.until(are_equal, "all servers hold the same", COMES_BACK_S)
+        self._end("samples")
         history = History((*self.so_far().records, *lists))
         bound = COMES_BACK_S * SECOND
         none_lost = checking.none_lost(history)
@@ -185,7 +186,7 @@ class Stage:
                     self.clocks[host] = WallClock(folder)
             # Before the disks go: all that runs.
             stack.callback(self.cluster.site.restore, self.cluster.nemesis)
-            stack.callback(self._end_load)
+            stack.callback(self._end, "load", "samples")
             self._stack = stack.pop_all()
         return self
 
@@ -207,15 +208,12 @@ class Stage:
         file.write_bytes(msgspec.json.encode(spec))
         hub = self.cluster.site.network[HUB]
         command = [PYTHON, "-m", f"tests.lab.{module}", str(file)]
-        started = hub.start(command, self.cluster.log(what), {"PYTHONPATH": str(ROOT)})
-        self._running.append(started)
+        self._running[what] = hub.start(command, self.cluster.log(what), {"PYTHONPATH": str(ROOT)})
 
-    def _end_load(self) -> None:
-        for process in self._running:
+    def _end(self, *names: str) -> None:
+        for process in [self._running.pop(name) for name in names if name in self._running]:
             process.send_signal(signal.SIGTERM)
-        for process in self._running:
             process.wait(COMES_BACK_S)
-        self._running.clear()
 
     def _sampling(self) -> Sampling:
         targets = {host: self.database.target(host) for host in self.database.hosts}
