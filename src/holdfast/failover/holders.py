@@ -3,6 +3,7 @@
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import HostName, MemberName, ServiceName
 from holdfast.model.standing import Status
+from holdfast.model.tags import Tags
 from holdfast.model.value import Value, replace
 
 
@@ -15,6 +16,7 @@ class Candidate(Value, frozen=True):
     is_heard: bool  # the leader hears its host's beats
     burden: int = 0  # how many leases its host holds already
     favour: int = 0  # how many of the preferred labels its host has
+    tags: Tags = Tags()
 
 
 class Choice(Value, frozen=True):
@@ -29,6 +31,12 @@ class Choice(Value, frozen=True):
 def is_fit(candidate: Candidate) -> bool:
     """Tell whether the member can be given the lease now."""
     return not candidate.report.unfit
+
+
+def why_not(candidate: Candidate) -> str:
+    """Return why the member is not given the lease unless an operator asks for that; empty: it may be."""
+    reserved = "it is marked nofailover: it takes over only by `holdfast switchover --to`"
+    return candidate.report.unfit or (reserved if candidate.tags.nofailover else "")
 
 
 def beside(
@@ -53,16 +61,16 @@ def _beside(candidate: Candidate, other: ServiceName, host: HostName | None) -> 
 
 def best(candidates: tuple[Candidate, ...]) -> Candidate | None:
     """Return the best fit candidate; the first in the file's order among equals."""
-    fit = [candidate for candidate in candidates if is_fit(candidate)]
+    fit = [candidate for candidate in candidates if not why_not(candidate)]
     return min(fit, key=_rank, default=None)
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, int, int, bool, int, int]:
+def _rank(candidate: Candidate) -> tuple[bool, bool, int, int, bool, int, int, int]:
     is_doubted = candidate.report.status is Status.SUSPECT
     # Who tells no place streams, or has none to compare. Of those that stand still the furthest comes first: what it has, others lack.
     timeline, place = candidate.report.position
     stands_still = bool(timeline)
-    comfort = (is_doubted, -candidate.favour, candidate.burden)
+    comfort = (is_doubted, -candidate.tags.priority, -candidate.favour, candidate.burden)
     return (not candidate.is_heard, stands_still, -timeline, -place, *comfort)
 
 
@@ -92,15 +100,20 @@ def choose(
     current = by_name.get(holder) if holder is not None else None
     if current is not None:
         first = by_name.get(back_to) if back_to is not None and back_to != holder else None
-        if first is not None and is_fit(first) and first.report.is_stable and not current.report.leaving:
+        if first is not None and not why_not(first) and first.report.is_stable and not current.report.leaving:
             return Choice(first.member, first.host, "the file asks for failback, and it is stable again")
         return _keep_or_move(current, others, by_name.get(assigned) if assigned is not None else None)
     chosen = by_name.get(assigned) if assigned is not None else None
-    if chosen is not None and is_fit(chosen) and not chosen.report.leaving and not _is_behind(chosen, others):
+    if (
+        chosen is not None
+        and not why_not(chosen)
+        and not chosen.report.leaving
+        and not _is_behind(chosen, others)
+    ):
         return Choice(chosen.member, chosen.host, "")
     target = best(others)
     if target is None:
-        why = "; ".join(f"{c.member} on {c.host}: {c.report.unfit}" for c in candidates)
+        why = "; ".join(f"{c.member} on {c.host}: {why_not(c)}" for c in candidates)
         return Choice(
             assigned,
             chosen.host if chosen else None,
@@ -119,8 +132,6 @@ def _keep_or_move(current: Candidate, others: tuple[Candidate, ...], assigned: C
         return Choice(current.member, current.host, "it holds the lease")
     target = best(others)
     if target is None:
-        why = (
-            "; ".join(f"{c.member} on {c.host}: {c.report.unfit}" for c in others) or "it has no other member"
-        )
+        why = "; ".join(f"{c.member} on {c.host}: {why_not(c)}" for c in others) or "it has no other member"
         return Choice(current.member, current.host, f"{reason}; but {why}", is_withheld=True)
     return Choice(target.member, target.host, f"{current.member} on {current.host}: {reason}")

@@ -110,6 +110,10 @@ def test_members_have_tags() -> None:
             "members: { a: { on: h1, nofailover: true }, b: { on: h2, nofailover: true } }",
             "is so for every member",
         ),
+        (
+            "members: { a: { on: h1, nofailover: true }, b: { on: h2 } }",
+            "the member that makes the first data",
+        ),
     ],
 )
 def test_tags_that_leave_nobody_are_told(members: str, said: str) -> None:

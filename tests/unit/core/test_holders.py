@@ -1,14 +1,18 @@
 from holdfast.failover.holders import Candidate, beside, choose
 from holdfast.model.cluster import MemberReport
 from holdfast.model.standing import Status
+from holdfast.model.tags import Tags
 
 
 def on(host: str, **report: object) -> Candidate:
     """Return a member that is called after its host."""
     is_heard = bool(report.pop("is_heard", True))
     favour = int(str(report.pop("favour", 0)))
+    tags = Tags(
+        priority=int(str(report.pop("priority", 0))), nofailover=bool(report.pop("nofailover", False))
+    )
     told = MemberReport(**{"status": Status.UP, **report})  # type: ignore[arg-type]  # the keys are the fields
-    return Candidate(host, host, told, is_heard, favour=favour)
+    return Candidate(host, host, told, is_heard, favour=favour, tags=tags)
 
 
 def test_who_holds_the_lease_keeps_it_while_it_can_serve() -> None:
@@ -48,6 +52,26 @@ def test_of_free_members_the_preferred_and_heard_ones_come_first_then_the_files_
     assert choose((on("a"), on("b")), None, None, None).member == "a"
     assert choose((on("a"), on("b", favour=1)), None, None, None).member == "b"
     assert choose((on("a", is_heard=False), on("b")), None, None, None).member == "b"
+
+
+def test_of_equally_good_members_the_one_with_more_priority_is_chosen() -> None:
+    assert choose((on("a"), on("b", priority=1)), None, None, None).member == "b"
+    assert choose((on("a", priority=-1), on("b")), None, None, None).member == "b"
+    assert (
+        choose((on("a", position=(1, 9)), on("b", position=(1, 8), priority=9)), None, None, None).member
+        == "a"
+    )
+
+
+def test_one_that_is_marked_nofailover_takes_over_for_an_operator_only() -> None:
+    reserved = on("b", nofailover=True)
+    assert choose((on("a", leaving="it is down"), reserved), "a", "a", None).member == "a"
+    chosen = choose((on("a", unfit="it is down"), reserved), None, "b", None)
+    assert chosen.is_withheld
+    assert "nofailover" in chosen.why
+    assert choose((on("a"), reserved), "a", "a", "b").member == "b"
+    assert choose((on("a", unfit="it stops"), reserved), None, "b", "b").member == "b"
+    assert choose((on("a", leaving="it is down"), reserved), "b", "b", None).member == "b"
 
 
 def test_with_failback_it_returns_to_the_first_member_once_that_is_stable() -> None:

@@ -43,10 +43,9 @@ def planned_move(state: ClusterState, service: ServiceName, to: MemberName | Non
         return Move(refusals=(f"{service} has no member {to!r}; its members: {names}",))
     if to is not None and lease is not None and lease.member == to:
         return Move(refusals=(f"{to} already serves {service}",))
-    targets = [
-        m.name for m in policy.members if (lease is None or m.name != lease.member) and to in (None, m.name)
-    ]
-    reasons = {name: _why_not(state, policy, name) for name in targets}
+    able = sorted(policy.members, key=lambda member: -member.tags.priority)
+    targets = [m.name for m in able if (lease is None or m.name != lease.member) and to in (None, m.name)]
+    reasons = {name: _why_not(state, policy, name, is_named=to is not None) for name in targets}
     fit = next((name for name, why in reasons.items() if not why), None)
     if fit is not None:
         return Move(fit)
@@ -56,7 +55,10 @@ def planned_move(state: ClusterState, service: ServiceName, to: MemberName | Non
     )
 
 
-def _why_not(state: ClusterState, policy: ServicePolicy, member: MemberName) -> str:
+def _why_not(state: ClusterState, policy: ServicePolicy, member: MemberName, *, is_named: bool) -> str:
+    tags = policy.anywhere(member)
+    if tags is not None and tags.tags.nofailover and not is_named:
+        return "it is marked nofailover: name it with --to if it is meant"
     assert state.view is not None
     host = host_of(state, policy, member)
     if host is None:

@@ -240,7 +240,7 @@ def _candidates(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
         burden = sum(lease.host == host for name, lease in state.view.leases.items() if name != service.name)
         labels = state.policy.hosts[host].labels if host in state.policy.hosts else {}
         favour = sum(labels.get(name) == value for name, value in service.placement.prefer.items())
-        yield Candidate(member.name, host, report, is_heard, burden, favour)
+        yield Candidate(member.name, host, report, is_heard, burden, favour, member.tags)
 
 
 def _wish_is_over(
