@@ -19,9 +19,9 @@ system pair_hooks
   6.051s route pair [active a; a in, b down]: what the balancer does is not known: active a; a in, b down
   6.054s demote pair/a: it has to be restarted: asked for by operator; b takes over
   6.054s route pair [active a; a in, b out]: b out
-  6.060s promote pair/b epoch 4: no member is primary
   6.060s route pair [active a; a out, b out]: a out
-  6.066s route pair [active b; a out, b in]: active b, b in
+  6.063s promote pair/b epoch 4: no member is primary
+  6.069s route pair [active b; a out, b in]: active b, b in
   7.051s stop pair/a: asked for by operator
   7.062s route pair [active b; a down, b in]: a down
   7.062s start pair/a epoch 4: asked for by operator

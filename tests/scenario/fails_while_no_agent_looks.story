@@ -18,9 +18,9 @@ system pair_hooks
   8.001s == i-1 pair detected: S = 0.00, at or under the threshold 0.50
   8.001s == i-1 pair/a diagnosed: process_exited: its process is gone
   8.001s route pair [active a; a down, b out]: what the balancer does is not known: active a; a down, b out
-  8.004s promote pair/b epoch 4: no member is primary: a process_exited
   8.004s == i-1 pair detected: S = 0.50, at or under the threshold 0.50
   8.004s == i-1 sim detected: whole system: S = 0.50, at or under the threshold 0.50
+  8.004s promote pair/b epoch 4: no member is primary: a process_exited
   8.010s route pair [active b; a down, b in]: active b, b in
   8.013s == i-1 pair failed over: serves again, by b under epoch 4; outage 3.49s
   8.127s route pair [active b; a out, b in]: a out

@@ -12,9 +12,9 @@ system pair_hooks
   [pair/a up primary; pair/b up; S=1.00]
 +5s switchover pair to b
   5.000s demote pair/a: switchover asked for by operator; b takes over
-  5.006s promote pair/b epoch 2: planned switchover
   5.006s route pair [active a; a out, b out]: a out
-  5.012s route pair [active b; a out, b in]: active b, b in
+  5.009s promote pair/b epoch 2: planned switchover
+  5.015s route pair [active b; a out, b in]: active b, b in
   [pair/a up; pair/b up primary; S=1.00]
 +100ms switchover pair to b
   5.100s (switchover: refused: b already serves pair)

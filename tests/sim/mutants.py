@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from holdfast.detect import health
-from holdfast.failover import candidates, leaving, placing, roles, routing
+from holdfast.failover import candidates, cutting, leaving, placing, roles, routing
 from holdfast.loop import (
     chronicle,
     commit,
@@ -244,6 +244,7 @@ MUTANTS = (
         ((observe_finished, "_promoted", _unknown_promote_is_failed(observe_finished._promoted)),),
     ),
     Mutant("standby_reached_before_its_promotion", ((routing, "_may_be_reached", _lane_of_any_role),)),
+    Mutant("promoted_before_the_old_one_was_cut", ((cutting, "uncut", nobody),)),
     Mutant("silent_balancer_overlooked", ((observe_traffic, "_silence", _nobody_heard),)),
     Mutant("drift_overlooked", ((observe_traffic, "has_drifted", _never),)),
     Mutant(

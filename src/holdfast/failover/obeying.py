@@ -3,7 +3,7 @@
 Who should hold the lease is the leader's to say, and the coordinator's to grant. Here it is only obeyed.
 """
 
-from holdfast.failover import leaving
+from holdfast.failover import cutting, leaving
 from holdfast.model.decisions import Promote, Stop
 from holdfast.model.duty import entitlement_of, has_lost_lease, has_role, is_usable, why_not_primary
 from holdfast.model.ids import component_id
@@ -39,6 +39,8 @@ def obey_lease(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
         )
     if wishes is not NOTHING or any(has_role(other) for other in state.members(policy.name)):
         return wishes  # one after the other, here as everywhere
+    if others := cutting.uncut(state, policy, entitlement.member, now):
+        return withhold(chosen.id, "promote", "uncut", cutting.why_wait(others))
     epoch = state.services[policy.name].epoch + 1
     return wish(Promote(chosen.id, epoch, f"this host holds the lease, epoch {entitlement.epoch}"))
 

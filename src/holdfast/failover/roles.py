@@ -5,7 +5,7 @@ the old primary loses the role (it is proven dead, or it was demoted, or it was 
 new one is promoted under a higher epoch. Who cannot be demoted is ended; who cannot be ended blocks.
 """
 
-from holdfast.failover import candidates, leaving, obeying
+from holdfast.failover import candidates, cutting, leaving, obeying
 from holdfast.model.decisions import Promote
 from holdfast.model.duty import (
     has_role,
@@ -71,6 +71,8 @@ def _fill(state: State, policy: ServicePolicy, causes: dict[ComponentId, Cause],
         if now < until:
             why = f"{member_of(earlier.id)} is listed first and still starting"
             return withhold(target.id, "promote", "first_choice", why, until=until)
+    if others := cutting.uncut(state, policy, member_of(target.id), now):
+        return withhold(target.id, "promote", "uncut", cutting.why_wait(others))
     return wish(Promote(target.id, service.epoch + 1, _why_promote(service.switchover is not None, causes)))
 
 

@@ -5,6 +5,7 @@ from holdfast.model.decisions import Route
 from holdfast.model.duty import (
     balancer_process,
     balancer_runs,
+    entitlement_of,
     has_role,
     is_frozen,
     is_unjudged,
@@ -99,8 +100,19 @@ def _active(state: State, policy: ServicePolicy) -> MemberName | None:
 
 def _lanes_elsewhere(state: State, policy: ServicePolicy) -> dict[MemberName, Lane]:
     """Return the lanes of members on other hosts: what their own host says of each, or what its silence says."""
+    if _is_held_here(state, policy):
+        return {member.name: Lane.OUT for member in policy.elsewhere}
     reports = {m.name: state.elsewhere.get(component_id(policy.name, m.name)) for m in policy.elsewhere}
     return {name: report.lane if report is not None else Lane.DOWN for name, report in reports.items()}
+
+
+def _is_held_here(state: State, policy: ServicePolicy) -> bool:
+    """Tell whether this host holds the lease of a service whose members have to be promoted: then nobody elsewhere may be reached.
+
+    What other hosts said before, and what the coordinator showed, may both be older than that.
+    """
+    has_roles = any(member.run.has_roles for member in policy.everywhere)
+    return policy.is_exclusive and has_roles and entitlement_of(state, policy.name) is not None
 
 
 def _last_active(state: State, service: ServiceName) -> MemberName | None:

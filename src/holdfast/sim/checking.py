@@ -8,9 +8,9 @@ from typing import NoReturn
 from holdfast.loop.chronicle import CLOSED_KEPT, ENTRIES_MAX
 from holdfast.loop.reconcile import reconcile
 from holdfast.model.decisions import Decision, Promote, Route, Start, name_of, service_of_decision, subject_of
-from holdfast.model.duty import is_wanted
+from holdfast.model.duty import balancer_runs, is_wanted
 from holdfast.model.events import Event, PolicyChanged, RestartRequested, ResumeRequested, Ticked
-from holdfast.model.ids import ComponentId, Epoch, ServiceName, component_id, service_of
+from holdfast.model.ids import ComponentId, Epoch, ServiceName, component_id, member_of, service_of
 from holdfast.model.observation import Outcome
 from holdfast.model.policy import Mode
 from holdfast.model.routing import Lane
@@ -145,22 +145,48 @@ class Checking:
             self._break("remembered", f"{name_of(decision)} {subject} is not remembered as in flight")
         if sum(known == subject for known in after.flights.values()) > 1:
             self._break("one_at_a_time", f"two decisions about {subject} in flight")
-        if isinstance(decision, Route):
-            self._judge_route(after, decision)
-        policy = after.policy.services.get(service)
-        is_single = policy is not None and policy.mode is Mode.SINGLETON
-        if isinstance(decision, Promote) or (isinstance(decision, Start) and is_single):
-            if decision.epoch <= self._granted.get(service, 0):
-                self._break("epoch", f"{name_of(decision)} {subject} under epoch {decision.epoch} again")
-            self._granted[service] = decision.epoch
-        if isinstance(decision, Start):
-            self._judge_start(after, decision, now)
+        match decision:
+            case Start():
+                policy = after.policy.services.get(service)
+                if policy is not None and policy.mode is Mode.SINGLETON:
+                    self._judge_epoch(decision)
+                self._judge_start(after, decision, now)
+            case Promote():
+                self._judge_epoch(decision)
+                self._judge_cut(after, decision)
+            case Route():
+                self._judge_route(after, decision)
+            case _:
+                pass
+
+    def _judge_epoch(self, decision: Promote | Start) -> None:
+        service = service_of(decision.component)
+        if decision.epoch <= self._granted.get(service, 0):
+            self._break(
+                "epoch", f"{name_of(decision)} {decision.component} under epoch {decision.epoch} again"
+            )
+        self._granted[service] = decision.epoch
 
     def _judge_route(self, after: State, decision: Route) -> None:
         for name, lane in decision.routing.lanes.items():
             member = after.components[component_id(decision.service, name)]
             if member.id in self._world.hooked and lane is Lane.IN and member.role is not Role.PRIMARY:
                 self._break("standby_reached", f"{member.id} is routed to and is {member.role}")
+
+    def _judge_cut(self, after: State, decision: Promote) -> None:
+        """Judge that nobody else is reached any more, as far as there is a balancer that says so."""
+        id_ = decision.component
+        name = service_of(id_)
+        service, policy = after.services[name], after.policy.services[name]
+        answers = after.balancer_silence is None and not service.route_failures and balancer_runs(after)
+        if id_ not in self._world.hooked or policy.traffic is None or not answers:
+            return
+        lanes = service.routed.lanes if service.routed is not None else None
+        others = [each for each in policy.components if each != id_]
+        cut = (Lane.OUT, Lane.DOWN)
+        reached = [o for o in others if lanes is None or lanes.get(member_of(o), Lane.OUT) not in cut]
+        if reached:
+            self._break("cut_first", f"promote {id_} while {', '.join(reached)} may still be reached")
 
     def _judge_start(self, after: State, decision: Start, now: Instant) -> None:
         id_ = decision.component
