@@ -110,16 +110,20 @@ class Gateway:
         try:
             return await self._post(endpoint, path, body, kind, within)
         except (_UnreachableError, _UnansweredError) as error:
-            self._first += 1  # it answers, but not with a majority behind it: others may do better
+            self.leave(endpoint)  # it answers, but not with a majority behind it: others may do better
             raise UnavailableError(f"no answer from {endpoint}: {error}") from None
         except asyncio.CancelledError:
-            self._first += 1
+            self.leave(endpoint)
             raise
 
-    def turn(self) -> str:
-        """Return the endpoint to stream from, another one each time."""
-        self._first += 1
+    def present(self) -> str:
+        """Return the endpoint that is asked first: the one that answered last."""
         return self._endpoints[self._first % len(self._endpoints)]
+
+    def leave(self, endpoint: str) -> None:
+        """Ask another endpoint first from now on. Several requests may have found out at once: it is left once."""
+        if self.present() == endpoint:
+            self._first += 1
 
     async def stream(self, endpoint: str, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
         """Return an answer that does not end. The caller closes it."""
@@ -151,7 +155,7 @@ class Gateway:
         reason: Exception | str = "no time"
         for _ in range(_ROUNDS_MAX):
             for _ in self._endpoints:
-                endpoint = self._endpoints[self._first % len(self._endpoints)]
+                endpoint = self.present()
                 limit = min(self._limit, end - now())
                 if limit <= 0:
                     raise UnavailableError(f"etcd has no answer: {reason}")
@@ -162,13 +166,13 @@ class Gateway:
                 except _UnansweredError as error:
                     reason = error
                     if not may_repeat:
-                        self._first += 1
+                        self.leave(endpoint)
                         raise UnknownError(f"no answer from {endpoint}: {error}") from None
                 except asyncio.CancelledError:
                     # Who asked has waited long enough, most likely for this very endpoint: begin with another next time.
-                    self._first += 1
+                    self.leave(endpoint)
                     raise
-                self._first += 1
+                self.leave(endpoint)
             await asyncio.sleep(_PAUSE / SECOND)
         raise UnavailableError(f"etcd has no answer: {reason}")
 

@@ -22,6 +22,7 @@ from holdfast.ports.coordination import Beat, Change, Entry, Sighting, Snapshot,
 
 ROOT_PREFIX_END = b"0"  # the byte after "/": a range that ends with it holds all that is below
 _RETRY: Duration = 50 * MILLISECOND
+_OWES_MAX: Duration = 100 * MILLISECOND
 Look: TypeAlias = Callable[[Duration], Awaitable[tuple[Snapshot, int]]]  # -> what there is, and its revision
 
 
@@ -68,7 +69,18 @@ class _Follower:
     async def follow(self, snapshot: Snapshot, revision: int) -> AsyncGenerator[Sighting, None]:
         """Yield Changes and Beats until the stream ends."""
         self._entries = dict(snapshot.entries)
-        response = await self._gateway.stream(self._gateway.turn(), "/v3/watch", self._question(revision + 1))
+        # From the member that has just answered: another one may be dead, and would be waited for.
+        endpoint = self._gateway.present()
+        try:
+            async with aclosing(self._told_by(endpoint, revision)) as sightings:
+                async for sighting in sightings:
+                    yield sighting
+        except (_EndedError, UnavailableError):
+            self._gateway.leave(endpoint)
+            raise
+
+    async def _told_by(self, endpoint: str, revision: int) -> AsyncGenerator[Sighting, None]:
+        response = await self._gateway.stream(endpoint, "/v3/watch", self._question(revision + 1))
         try:
             told_at = now()
             while True:
@@ -95,7 +107,9 @@ class _Follower:
         """Return what the stream owed us; raise if it is deaf."""
         snapshot, _ = await self._look(max(1, until - now()))
         changes: list[Change] = []
-        # What the majority knows more than the stream has told is on its way, or will never come.
+        # What the majority knows more than the stream has told is on its way, or will never come. A stream that is given up
+        # too soon costs a look; one that is believed too long costs what happens meanwhile.
+        until = min(until, now() + _OWES_MAX)
         while _versions(snapshot.entries) != _versions(self._entries):
             more = await self._read(response, until - now())
             if not more:
