@@ -66,6 +66,7 @@ def measure(name: str, kind: Kind) -> Toll:
     folder = Path(tempfile.mkdtemp(prefix=f"failover-{name}-"))
     try:
         with CONTENDERS[name][1](folder) as contender:
+            contender.set_the_stage(kind)
             return _under_load(contender, kind, folder / "clients.jsonl")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -125,7 +126,7 @@ def show(name: str, kind: Kind, tolls: Sequence[Toll]) -> str:
     failed = statistics.median(toll.failed for toll in tolls)
     starved = max(toll.starved for toll in tolls) / MILLISECOND
     return (
-        f"{kind:7} {name:16} outage ms {median:>6} ({each})  failed {failed:.0f}"
+        f"{kind:12} {name:16} outage ms {median:>6} ({each})  failed {failed:.0f}"
         f"  two owners ms {two:.0f}  clients late ms {starved:.0f}"
     )
 
@@ -147,6 +148,8 @@ def main() -> None:
     for _ in range(options.runs):
         for kind in options.faults:
             for name in options.only:
+                if kind not in CONTENDERS[name][0].kinds:
+                    continue
                 toll = measure(name, kind)
                 tolls.setdefault((kind, name), []).append(toll)
                 print(show(name, kind, [toll]), file=sys.stderr, flush=True)

@@ -36,11 +36,13 @@ class Kind(StrEnum):
     CUT = "cut"  # its cable is pulled; it lives on
     ISOLATE = "isolate"  # its packets vanish, both ways; its carrier stays
     MOVE = "move"  # planned, as the contender's own manual says
+    CRASH_LEADER = "crash+leader"  # as `crash`, and the leader of the coordinator's own ensemble dies along
 
 
 class Contender(ABC):
     """One high-availability manager, with its own hosts. Made for one fault, and thrown away after it."""
 
+    kinds: frozenset[Kind] = frozenset(Kind) - {Kind.CRASH_LEADER}  # most have no ensemble to lean on
     packages: Sequence[str] = ()  # Debian's, installed by `prepare`
     program: str = ""  # if it is on the PATH the packages are there
     hosts = 2
@@ -62,6 +64,9 @@ class Contender(ABC):
     @abstractmethod
     def move(self, host: str) -> None:
         """Have the service leave this host, in good order."""
+
+    def set_the_stage(self, kind: Kind) -> None:  # noqa: B027 - most have nothing to arrange
+        """Have everything where the fault wants it, before the clients begin."""
 
     # --- what is the same for all ---------------------------------------------------------------------
 
@@ -91,7 +96,7 @@ class Contender(ABC):
                 self.nemesis.kill(service)
             case Kind.HANG:
                 self.nemesis.freeze(service)
-            case Kind.CRASH:
+            case Kind.CRASH | Kind.CRASH_LEADER:
                 self.nemesis.crash(host)
                 self._dead.add(host)
             case Kind.CUT:

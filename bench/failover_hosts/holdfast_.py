@@ -2,12 +2,15 @@
 
 `warm`: both members serve whoever asks, one is active (a stateless service with a warm standby). `exclusive`: a member serves only
 after its promote hook, and never two do: the lease, or the proof that the old one ended, comes first.
+
+The ensemble's own leader is on h3 when a host is lost, where no member runs: as it is where the coordinator has hosts of its own, and
+by two of three chances where it has not. `crash+leader` is the third: the leader dies with the member that serves.
 """
 
 from pathlib import Path
 from typing import Any
 
-from bench.failover_hosts.contenders import PORT, Contender
+from bench.failover_hosts.contenders import PORT, Contender, Kind
 from tests.lab.history import Mark, now
 from tests.lab.hosts import Cluster, Site
 from tests.lab.several_hosts import ask, is_well, seen_from
@@ -19,6 +22,7 @@ FRESH = 60_000_000  # a witness marks every 5 ms while it is primary
 class Holdfast(Contender):
     """One cluster of three hosts, with members on two."""
 
+    kinds = frozenset(Kind)
     packages = ()
     hosts = 3
 
@@ -51,9 +55,24 @@ class Holdfast(Contender):
             service["run"] = {"command": ["/usr/bin/env", "HOLDFAST_START_ROLE=primary", *witness]}
         self._cluster.write({"db": service}, lease=self._lease)
         self._cluster.start_agents()
+        self._until_well()
+
+    def _until_well(self) -> None:
         hosts = list(self.network.hosts)
         self.until(lambda: all(is_well(self._cluster, host) for host in hosts), "all is well", within_s=60)
         self.until(self.active, "one serves", within_s=30)
+
+    def set_the_stage(self, kind: Kind) -> None:
+        """Have the ensemble led from h3; or from h2, together with the member that serves."""
+        leader = "h2" if kind is Kind.CRASH_LEADER else "h3"
+        self._site.have_lead(leader)
+        self._until_well()
+        if kind is Kind.CRASH_LEADER and self.active() != leader:
+            self.move(self.active())
+            self.until(
+                lambda: self.active() == leader, "it serves where the ensemble is led from", within_s=30
+            )
+            self._until_well()
 
     def move(self, host: str) -> None:
         """Have an operator move it."""

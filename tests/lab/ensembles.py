@@ -96,6 +96,10 @@ class Ensemble(ABC):
         """Return whether this member says that it leads; False where it does not answer."""
 
     @abstractmethod
+    def hand_over(self, leader: Member, to: Member) -> None:
+        """Have the leader be followed by another, by this one where the engine lets itself be told."""
+
+    @abstractmethod
     def serves(self, member: Member) -> bool:
         """Return whether this member belongs to a majority and answers."""
 
@@ -124,6 +128,17 @@ class Ensemble(ABC):
         """Return the other members."""
         leader = self.leader()
         return tuple(member for member in self.members if member is not leader)
+
+    def have_lead(self, member: Member) -> None:
+        """Have this member lead, while all of them serve. What is written meanwhile may have to wait."""
+
+        def leads() -> bool:
+            leader = self.leader()
+            if leader is not member:
+                self.hand_over(leader, member)
+            return leader is member
+
+        until(leads, f"{member.address} leads", self.said)
 
     def heal(self) -> None:
         """Bring every member back and wait until all serve."""

@@ -12,6 +12,8 @@ from tests.lab.ensembles import Ensemble, Member, free_addresses
 CLIENT_PORT = 2379
 PEER_PORT = 2380
 HEARTBEAT_MS = 100
+STATUS = "/v3/maintenance/status"
+HAND_OVER = "/v3/maintenance/transfer-leadership"
 ELECTION_MS = 500  # the shortest lease is 1 s
 
 
@@ -43,8 +45,14 @@ class EtcdEnsemble(Ensemble):
         return CLIENT_PORT
 
     def leads(self, member: Member) -> bool:
-        status = ask(member, "/v3/maintenance/status", {}, self._tls)
+        status = ask(member, STATUS, {}, self._tls)
         return bool(status) and status.get("leader") == status["header"].get("member_id")
+
+    def hand_over(self, leader: Member, to: Member) -> None:
+        with self.inside():
+            status = ask(to, STATUS, {}, self._tls)
+            if status:
+                ask(leader, HAND_OVER, {"targetID": status["header"]["member_id"]}, self._tls)
 
     def serves(self, member: Member) -> bool:
         # A linearizable read: a majority has confirmed its answer.

@@ -78,6 +78,10 @@ class Site:
         leader = self.ensemble.leader()
         return next(name for name, member in self.servers.items() if member is leader)
 
+    def have_lead(self, host: str) -> None:
+        """Have the ensemble's leader run on this host."""
+        self.ensemble.have_lead(self.servers[host])
+
     def restore(self, nemesis: Nemesis) -> None:
         """Make it as good as new: no fault, every server in service, and nothing else running."""
         nemesis.heal()

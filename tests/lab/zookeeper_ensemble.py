@@ -51,6 +51,13 @@ class ZooKeeperEnsemble(Ensemble):
     def leads(self, member: Member) -> bool:
         return _mode(member) in {"leader", "standalone"}
 
+    def hand_over(self, leader: Member, to: Member) -> None:  # noqa: ARG002 - it cannot be told whom to follow
+        # Of servers that know the same, the one with the highest number is elected: in the end each can come to lead but the first.
+        leader.kill()
+        self.leader()
+        leader.start()
+        self.await_service()
+
     def serves(self, member: Member) -> bool:
         return bool(_mode(member))
 
