@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import msgspec
+import pytest
 
 from holdfast.model.time import SECOND
 from tests.contract.postgresql.stage import owner
@@ -31,7 +33,7 @@ from tests.lab.database_load import ClientSpec, Load
 from tests.lab.database_sampler import Sampling
 from tests.lab.database_sessions import LISTING, REIGN, SCHEMA, Where
 from tests.lab.databases import LISTEN, PORT, Database
-from tests.lab.history import History, now
+from tests.lab.history import History, Starved, now
 from tests.lab.hosts import PYTHON, Cluster
 from tests.lab.judging import Judgement, Verdict
 from tests.lab.network import HUB
@@ -45,6 +47,9 @@ LOSES_S: Final = (
 SETTLES_S: Final = LEASE_S + 1  # what a fault's end sets off may come as late as this
 # A guard that stood still with its host ends its primary as soon as it goes on: on a busy machine within this.
 EXCUSED: Final = SECOND // 2
+SETTLED_WITHIN_S: Final = COMES_BACK_S * 1.5
+CLIENTS: Final = 7
+STARVED_MAX: Final = 0.03  # of the time; on a calm machine it is a tenth of that
 DISK_BYTES: Final = 256 << 20
 ROOT: Final = Path(__file__).parents[2]
 
@@ -122,7 +127,7 @@ class Stage:
             back = checking.served_again(history, COMES_BACK_S * SECOND)
             return since is not None and back.verdict is not Verdict.BROKEN and now() > calm
 
-        self.cluster.until(is_settled, "everybody is served and it is whole again", COMES_BACK_S * 1.5)
+        self._until(is_settled, "everybody is served and it is whole again", SETTLED_WITHIN_S)
 
     def judged(self) -> Told:
         """End the clients, read the lists, and let all judges speak."""
@@ -134,7 +139,7 @@ class Stage:
             one_primary = sum(listed.is_primary for listed in lists) == 1
             return one_primary and len({listed.entries for listed in lists}) == 1
 
-        self.cluster.until(are_equal, "all servers hold the same", COMES_BACK_S)
+        self._until(are_equal, "all servers hold the same", COMES_BACK_S)
         self._end("samples")
         history = History((*self.so_far().records, *lists))
         bound = COMES_BACK_S * SECOND
@@ -197,6 +202,18 @@ class Stage:
             sys.stderr.write(self._logs())
         self._stack.close()
 
+    def _until(self, holds: Callable[[], bool], what: str, within_s: float) -> None:
+        """Wait until it holds. If it never does on a machine on which even the clients stood still, that proves nothing."""
+        try:
+            self.cluster.until(holds, what, within_s)
+        except AssertionError:
+            history = self.so_far()
+            recent = [each.late for each in history.of(Starved) if each.at > now() - within_s * SECOND]
+            stood_still = sum(recent) / CLIENTS / SECOND
+            if stood_still > STARVED_MAX * within_s:
+                pytest.skip(f"the machine was too busy: each client stood still for {stood_still:.1f} s")
+            raise
+
     # --- its parts ------------------------------------------------------------------------------------
 
     @property
@@ -237,6 +254,7 @@ class Stage:
             ClientSpec("touch-3", "touch", through(three), is_pinned=False, patience_s=1),
             ClientSpec("touch-straight", "touch", straight, is_pinned=True, patience_s=15),
         )
+        assert len(clients) == CLIENTS
         return Load("postgresql", str(self._files[1]), clients)
 
     def _is_used_by_all(self) -> bool:
@@ -252,10 +270,8 @@ class Stage:
         return Listed(now(), host, reign is not None, listed, int(reign or 0))
 
     def _logs(self) -> str:
-        logs = [
-            path for host in self.database.hosts for path in sorted(self.database.data(host).glob("log/*"))
-        ]
-        return "\n".join(f"--- {path}\n{path.read_text(errors='replace')[-2000:]}" for path in logs)
+        logs = sorted(self.cluster.folder.glob("*/state/components/db/*/output.log"))
+        return "\n".join(f"--- {path}\n{path.read_text(errors='replace')[-4000:]}" for path in logs)
 
 
 def _give_away(place: Path) -> None:
