@@ -67,6 +67,11 @@ def overlaps(held: list[Held]) -> list[tuple[Held, Held]]:
     return [(a, b) for a, b in pairwise(held) if b.since < a.until]
 
 
+def gaps(held: list[Held]) -> list[float]:
+    """Return for how long no host had it, each time that it moved, in seconds."""
+    return [b.since - a.until for a, b in pairwise(held)]
+
+
 def _instant(line: str) -> float:
     # [2026-11-25T14:50:31.123456] ...
     text = line[1 : line.index("]")]

@@ -15,6 +15,7 @@ was killed has left behind is known as such and swept away by the next.
 
 import ctypes
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -56,6 +57,10 @@ class Host:
     def prefix(self) -> tuple[str, ...]:
         """What comes before a command to have it run here. It becomes the command: the process id stays."""
         return ("nsenter", f"--net={self.path}")
+
+    def mac(self) -> str:
+        """Return the hardware address of its interface."""
+        return str(json.loads(self.run(["ip", "-j", "link", "show", LINK]))[0]["address"])
 
     def run(self, command: Sequence[str], stdin: str = "") -> str:
         """Run a short command here and return what it said; an error says why."""

@@ -26,6 +26,7 @@ from holdfast.agent.cluster.clustering import Clustering, Joints, Place
 from holdfast.agent.cluster.commanding import Commanding
 from holdfast.agent.cluster.host import Host
 from holdfast.agent.cluster.postgresql import look_after_servers
+from holdfast.agent.cluster.resource_agents import look_after_agents
 from holdfast.agent.control import Control
 from holdfast.agent.directory import StateDirectory
 from holdfast.agent.epochs import EpochBook
@@ -98,7 +99,7 @@ class Agent:
             wake_every=min(TICK_EVERY, notifier.alive_every or TICK_EVERY),
         )
         self._processes = processes = LocalProcesses(path)
-        agents = OcfAgents(
+        self._agents = agents = OcfAgents(
             path, lambda: self._turning.state.policy, host=host.name if host is not None else ""
         )
         self._components = ComponentsByKind(path, processes, {OcfAgent: agents})
@@ -244,6 +245,7 @@ class Agent:
         self._carrying_out.permits = clustering.arming
         servers = look_after_servers(clustering, host.secret, self._turning, self._processes, self._say)
         self._components.add(PostgresServer, servers)
+        look_after_agents(clustering, self._agents, self._say)
         reloading.part_of = clustering.localizing.part_of
         reloading.when_whole = clustering.give
         return clustering

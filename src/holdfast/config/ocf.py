@@ -48,6 +48,12 @@ TIMEOUTS = Table(
         Key("stop", Span(SECOND, HOUR), "to stop", field="stop_timeout"),
         Key("promote", Span(SECOND, HOUR), "to become primary", field="promote_timeout"),
         Key("demote", Span(SECOND, HOUR), "to stop being primary", field="demote_timeout"),
+        Key(
+            "notify",
+            Span(SECOND, HOUR),
+            "how long a change of the role waits for the other members to hear of it; it is done all the same",
+            field="notify_timeout",
+        ),
     ),
 )
 

@@ -65,12 +65,13 @@ def best(candidates: tuple[Candidate, ...]) -> Candidate | None:
     return min(fit, key=_rank, default=None)
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, int, int, bool, int, int, int]:
+def _rank(candidate: Candidate) -> tuple[bool, bool, int, int, bool, int, int, int, int]:
     is_doubted = candidate.report.status is Status.SUSPECT
     # Who tells no place streams, or has none to compare. Of those that stand still the furthest comes first: what it has, others lack.
     timeline, place = candidate.report.position
     stands_still = bool(timeline)
-    comfort = (is_doubted, -candidate.tags.priority, -candidate.favour, candidate.burden)
+    wanted = candidate.report.score or 0
+    comfort = (is_doubted, -wanted, -candidate.tags.priority, -candidate.favour, candidate.burden)
     return (not candidate.is_heard, stands_still, -timeline, -place, *comfort)
 
 

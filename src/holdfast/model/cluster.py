@@ -33,6 +33,7 @@ class MemberReport(Value, frozen=True):
     position_under: Epoch = 0  # that is its last word: it streams from nobody before the primary under this lease
     commits: str = ""  # of a database's primary: for whom its commits wait
     unread: str = "it has not told"  # why nobody should read from it while it is a standby; empty: they may
+    score: int | None = None  # how much its resource agent wants it to be primary; None: no opinion
 
 
 class HostReport(Value, frozen=True):

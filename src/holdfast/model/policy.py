@@ -52,6 +52,7 @@ class OcfAgent(Tagged, frozen=True):
     stop_timeout: Duration = 2 * MINUTE
     promote_timeout: Duration = 2 * MINUTE
     demote_timeout: Duration = 2 * MINUTE
+    notify_timeout: Duration = 3 * SECOND  # how long a change of one waits for its peers to hear of it before
 
 
 Managed: TypeAlias = OcfAgent | PostgresServer  # kinds of components that are more than a process of ours

@@ -15,11 +15,11 @@ from holdfast.components import procfs
 from holdfast.guard.facts import Facts
 from holdfast.model.digests import run_digest
 from holdfast.model.events import Ending, Exit, ProcessSeen
-from holdfast.model.ids import ComponentId, Epoch, ServiceName, service_of
+from holdfast.model.ids import ComponentId, Epoch, service_of
 from holdfast.model.policy import OcfAgent, Policy, ProcessSpec
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
-from holdfast.ocf import ending, peers, records
+from holdfast.ocf import ending, peers, records, scoring
 from holdfast.ocf.attributes import Attributes
 from holdfast.ocf.looking import look_after
 from holdfast.ocf.outcomes import CANNOT_SAY, Outcome
@@ -27,6 +27,7 @@ from holdfast.ocf.peers import Peers
 from holdfast.ocf.records import OcfRecord
 from holdfast.ocf.resource import Resource
 from holdfast.ocf.running import Running
+from holdfast.ocf.sharing import Replica
 from holdfast.ports.components import ComponentListener, Result
 
 _DETAIL = 1024  # characters
@@ -42,6 +43,7 @@ class OcfAgents:
         """`policy`: what this host carries out now. `host`: its name among several; empty: it is the only one."""
         self._directory = directory
         self._policy = policy
+        self._host = host
         self._boot = procfs.boot_id()
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="ocf")
         self._running = Running(directory, self._threads, use_cgroups=use_cgroups)
@@ -49,6 +51,7 @@ class OcfAgents:
         self._resources: dict[ComponentId, Resource] = {}
         self.peers = Peers(self._resources, self.attributes, policy, host)
         self._looks: dict[ComponentId, asyncio.Task[None]] = {}
+        self.replica: Replica | None = None  # from the first survey on
         self._listener: ComponentListener | None = None
         self._has_recalled = False
 
@@ -63,6 +66,7 @@ class OcfAgents:
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
+        await self.peers.close()
         for resource in self._resources.values():
             resource.following.close()
         self._running.close()
@@ -74,11 +78,16 @@ class OcfAgents:
         return resource is not None and resource.record.is_begun
 
     def score_of(self, component: ComponentId) -> int | None:
-        """Return how much its agent wants it to be primary; None: it said nothing, and must not be promoted."""
+        """Return how much its agent wants it to be primary; None: it said nothing."""
         resource = self._resources.get(component)
         if resource is None or not resource.agent.is_promotable:
             return None
         return self.attributes.score_of(resource.where.host, resource.where.resource)
+
+    def why_unscored(self, component: ComponentId) -> str:
+        """Return why it must not be promoted by the word of its agent; empty: it may be, or its agent gives no scores."""
+        resource = self._resources.get(component)
+        return "" if resource is None else scoring.why_unscored(resource, self.score_of(component))
 
     def facts_of(self, component: ComponentId, marks: tuple[str, ...]) -> Facts | None:
         """Return what the guard has to know to end the component; None if no agent looks after it."""
@@ -108,6 +117,7 @@ class OcfAgents:
         """Return what runs. What was not looked at yet is asked first: what the file names, and what we once started."""
         if not self._has_recalled:
             await self._running.in_thread(partial(self.attributes.begin, self._boot))
+            self.replica = Replica(self.attributes, self._host, self._boot)
         fresh = [*(self._recall() if not self._has_recalled else ()), *self._named()]
         self._has_recalled = True
         at_a_time = asyncio.Semaphore(_AT_A_TIME)
@@ -288,6 +298,9 @@ class OcfAgents:
                 return Result(Ending.FAILED, f"epoch {epoch} is over: {component} is at epoch {record.epoch}")
             if other := self.peers.unended_primary(resource):
                 return Result(Ending.FAILED, f"{other} failed, is not ended yet, and may still be primary")
+            # Who chose among several hosts knew the scores as they were reported: a primary may have taken one back since.
+            if self._host and (why := self.why_unscored(component)):
+                return Result(Ending.FAILED, why)
             if error := await resource.put(replace(record, is_primary=True, epoch=epoch)):
                 return Result(Ending.FAILED, error)
             if not resource.agent.is_promotable:
@@ -327,8 +340,3 @@ class OcfAgents:
         self._resources[resource.component] = resource
         resource.tell_peers = partial(self.peers.tell, service_of(resource.component))
         return resource
-
-    def know_peers(self, service: ServiceName, roles: dict[str, str]) -> None:
-        """Learn as what a promotable service runs on other hosts: by host, in the words of agents."""
-        self.peers.elsewhere[service] = roles
-        self.peers.tell(service)

@@ -2,17 +2,19 @@
 
 `FOLDER/HOST/reboot/NAME` and `FOLDER/HOST/forever/NAME` hold one value each, `FOLDER/@cluster/forever/NAME` what belongs to
 no host; `hosts` and `roles/RESOURCE` are what we tell agents about their peers. "reboot" lives as long as the host's boot.
-What an agent wrote for another host stays here until somebody carries it there.
+What an agent wrote for another host, or should know of one, is carried by `sharing`.
 """
 
 import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PROMOTED, UNPROMOTED = "Promoted", "Unpromoted"
 INFINITY = 1_000_000  # as Pacemaker counts
+CLUSTER = "@cluster"  # stands in for a host in what belongs to none
 _BOOT = "boot"
+_ROLES = "roles"
 
 
 class Attributes:
@@ -20,6 +22,7 @@ class Attributes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.on_acted: Callable[[], None] = lambda: None  # an agent may have written something
 
     def begin(self, boot: str) -> None:
         """Make the folder; forget what an earlier boot left. OSError: it cannot be made."""
@@ -42,25 +45,36 @@ class Attributes:
     def of(self, host: str, *, lifetime: str = "reboot") -> dict[str, str]:
         """Return all attributes of a host."""
         try:
-            names = sorted(path.name for path in (self.folder / host / lifetime).iterdir())
+            names = sorted(
+                path.name for path in (self.folder / host / lifetime).iterdir() if not _is_beside(path)
+            )
         except OSError:
             return {}
         return {
             name: value for name in names if (value := self.read(host, name, lifetime=lifetime)) is not None
         }
 
-    def put(self, host: str, attributes: Mapping[str, str], *, lifetime: str = "reboot") -> None:
-        """Take over what another host says of itself; what it no longer says is gone."""
-        folder = self.folder / host / lifetime
-        with contextlib.suppress(
-            OSError
-        ):  # what cannot be written is missing, and an agent without a score is not chosen
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.iterdir():
-                if path.name not in attributes:
-                    path.unlink()
-            for name, value in attributes.items():
-                _write(folder / name, value)
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts of which something is known, and `CLUSTER` if there is anything that belongs to none."""
+        try:
+            return tuple(
+                sorted(path.name for path in self.folder.iterdir() if path.is_dir() and path.name != _ROLES)
+            )
+        except OSError:
+            return ()
+
+    def swap(self, host: str, lifetime: str, name: str, before: str | None, after: str | None) -> None:
+        """Replace one value by another, None: there is none; what an agent has changed meanwhile stays."""
+        if self.read(host, name, lifetime=lifetime) != before:
+            return
+        path = self.folder / host / lifetime / name
+        # What cannot be written is missing, and an agent without a score is not chosen.
+        with contextlib.suppress(OSError):
+            if after is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, after)
 
     def score_of(self, host: str, resource: str) -> int | None:
         """Return how much an agent wants the resource promoted on `host`; None: it said nothing, and must not be."""
@@ -74,7 +88,7 @@ class Attributes:
 
     def tell_roles(self, resource: str, roles: Mapping[str, str]) -> None:
         """Tell the agents on which hosts the resource runs, and as what."""
-        self._tell(f"roles/{resource}", [f"{host} {role}" for host, role in roles.items()])
+        self._tell(f"{_ROLES}/{resource}", [f"{host} {role}" for host, role in roles.items()])
 
     def _tell(self, name: str, lines: list[str]) -> None:
         path = self.folder / name
@@ -96,6 +110,11 @@ def as_score(text: str | None) -> int | None:
             return max(-INFINITY, min(INFINITY, int(number)))
         case _:
             return None
+
+
+def _is_beside(path: Path) -> bool:
+    """Tell whether it is the next value of an attribute, not yet in its place: `NAME.NUMBER`."""
+    return path.suffix[1:].isdecimal()
 
 
 def _write(path: Path, value: str) -> None:

@@ -41,6 +41,8 @@ async def _prepare(resource: Resource, peers: Peers, *, is_told: bool) -> None:
         if is_told:
             await peers.notify(resource, "pre", "demote")
         await resource.act("demote", resource.agent.demote_timeout)
+        if is_told:
+            await peers.notify(resource, "post", "demote")
     if is_told:
         await peers.notify(resource, "pre", "stop")
 

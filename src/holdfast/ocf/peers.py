@@ -1,23 +1,28 @@
 """Members that one agent runs in several roles: what each may know of the others, and what they are told of each other.
 
-On several hosts a member goes by the name of its host, as agents expect; on a single one by its own.
+On several hosts a member goes by the name of its host, as agents expect; on a single one by its own. Before something is done to a member
+its peers are told, and it waits for them, but not long: who does not answer may be what made it necessary. Afterwards they are told
+without anybody waiting: a primary that was promoted serves.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from holdfast.config.resource_agents import UnknownAgentError, metadata_of
 from holdfast.model.events import Ending
 from holdfast.model.ids import ComponentId, ServiceName, member_of, service_of
 from holdfast.model.policy import OcfAgent, Policy
-from holdfast.model.time import Duration
+from holdfast.model.time import SECOND, Duration
+from holdfast.model.value import replace
 from holdfast.ocf import variables
-from holdfast.ocf.attributes import Attributes
+from holdfast.ocf.attributes import PROMOTED, UNPROMOTED, Attributes
 from holdfast.ocf.resource import Resource
 from holdfast.ocf.variables import Notice, Whereabouts
 from holdfast.ports.components import Result
+
+_BELIEVED_S = 5.0  # how long a notice is believed about a role; by then its host has reported it
+_ROLE_AFTER = {"start": UNPROMOTED, "promote": PROMOTED, "demote": UNPROMOTED, "stop": ""}
 
 
 class Peers:
@@ -30,7 +35,15 @@ class Peers:
         policy: Callable[[], Policy],
         host: str,
     ) -> None:
-        self.elsewhere: dict[ServiceName, dict[str, str]] = {}  # roles on other hosts, as we were told
+        # Tells the members of a service on other hosts, and waits a moment for those who are told before; None: there are none.
+        self.tell_elsewhere: Callable[[ServiceName, Notice], Awaitable[None]] | None = None
+        self.present: frozenset[str] | None = None  # the hosts that are there; None: all
+        self._elsewhere: dict[ServiceName, dict[str, str]] = {}  # roles on other hosts, as they report them
+        self._announced: dict[
+            tuple[ServiceName, str], tuple[str, float]
+        ] = {}  # roles, as notices said sooner, and until when that counts
+        self._notices: dict[ComponentId, Notice] = {}  # what was said before the change that is under way
+        self._telling: set[asyncio.Task[None]] = set()
         self._resources = resources
         self._attributes = attributes
         self._policy = policy
@@ -46,7 +59,8 @@ class Peers:
             # No peers: one name for each, as many agents name files in shared folders after it.
             return Whereabouts(f"{name}-{member}", host, (host,))
         others = (other.on if self._host else other.name for other in service.everywhere)
-        return Whereabouts(name, host, tuple(dict.fromkeys(filter(None, (*others, host)))))
+        # In one order on all hosts: agents are told of their peers by number, too.
+        return Whereabouts(name, host, tuple(sorted({*filter(None, others), host})))
 
     def of(self, service: ServiceName) -> list[Resource]:
         """Return the members here that may be told something."""
@@ -57,13 +71,35 @@ class Peers:
     def roles(self, service: ServiceName) -> dict[str, str]:
         """Return as what the service runs, by the names that agents know."""
         here = {resource.where.host: resource.role for resource in self.of(service) if resource.role}
-        return self.elsewhere.get(service, {}) | here
+        return self.elsewhere(service) | here
+
+    def elsewhere(self, service: ServiceName) -> dict[str, str]:
+        """Return as what the service runs on other hosts."""
+        now = asyncio.get_running_loop().time()
+        said = {
+            host: role
+            for (name, host), (role, until) in self._announced.items()
+            if name == service and now < until
+        }
+        return {host: role for host, role in (self._elsewhere.get(service, {}) | said).items() if role}
+
+    def know(self, service: ServiceName, roles: dict[str, str]) -> None:
+        """Learn as what the service runs on other hosts, by host, in the words of agents."""
+        self._elsewhere[service] = roles
+        for host in [
+            host
+            for (name, host), (role, _) in self._announced.items()
+            if name == service and roles.get(host, "") == role
+        ]:
+            del self._announced[service, host]
+        self.tell(service)
 
     def tell(self, service: ServiceName) -> None:
         """Write down what agents may ask about their peers."""
         members = self.of(service)
         if members:
-            hosts = {host: True for resource in self._resources.values() for host in resource.where.hosts}
+            names = {host for resource in self._resources.values() for host in resource.where.hosts}
+            hosts = {host: self.present is None or host in self.present for host in names}
             self._attributes.tell_hosts(dict(sorted(hosts.items())))
             self._attributes.tell_roles(members[0].where.resource, self.roles(service))
 
@@ -89,19 +125,51 @@ class Peers:
             yield
 
     async def notify(self, resource: Resource, kind: str, operation: str) -> None:
-        """Tell the members here what is about to be done to one of them, or was done. The caller holds `alone` and its turn."""
+        """Tell the members what is about to be done to one of them ("pre"), or was done. The caller holds `alone` and its turn."""
         if not resource.agent.is_promotable or not await _is_notified(resource.agent):
             return
+        notice = self._notice(resource, kind, operation)
+        telling = self._tell_all(resource, notice)
+        task = asyncio.create_task(telling, name=f"notices of {resource.component}")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        if kind == "pre":
+            await asyncio.wait([task], timeout=resource.agent.notify_timeout / SECOND)
+
+    async def hear(self, service: ServiceName, notice: Notice) -> None:
+        """Tell the members here what happens to one on another host."""
+        if notice.kind == "post":
+            until = asyncio.get_running_loop().time() + _BELIEVED_S
+            self._announced[service, notice.host] = _ROLE_AFTER[notice.operation], until
+            self.tell(service)
+        await asyncio.gather(*(one.be_told(notice) for one in self.of(service) if one.is_live))
+
+    async def close(self) -> None:
+        """Tell nobody anything more."""
+        for task in self._telling:
+            task.cancel()
+        await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def _notice(self, resource: Resource, kind: str, operation: str) -> Notice:
+        # Who ran as what is told as it was before the change, afterwards too: so Pacemaker does, and agents count on it.
+        said = self._notices.pop(resource.component, None)
+        if kind == "post" and said is not None and said.operation == operation:
+            return replace(said, kind=kind)
         before = dict(self.roles(service_of(resource.component)))
         if operation == "start":
             before.pop(resource.where.host, None)
         notice = Notice(kind, operation, resource.where.host, *variables.roles_before(before))
-        for other in self.of(service_of(resource.component)):
-            if not other.is_live or (other is resource and (kind, operation) == ("pre", "start")):
-                continue
-            # What comes of it is the agent's business: its monitor tells, as nobody could undo what was done.
-            async with contextlib.nullcontext() if other is resource else other.turn:
-                await other.act("notify", other.agent.monitor_timeout, notice=notice)
+        self._notices[resource.component] = notice
+        return notice
+
+    async def _tell_all(self, resource: Resource, notice: Notice) -> None:
+        service = service_of(resource.component)
+        is_begun = (notice.kind, notice.operation) != ("pre", "start")
+        here = [one for one in self.of(service) if one.is_live and (is_begun or one is not resource)]
+        telling: list[Awaitable[None]] = [one.be_told(notice) for one in here]
+        if self.tell_elsewhere is not None and self.elsewhere(service):
+            telling.append(self.tell_elsewhere(service, notice))
+        await asyncio.gather(*telling)
 
 
 async def change_role(resource: Resource, peers: Peers, action: str, within: Duration) -> Result:
@@ -122,7 +190,7 @@ async def change_role(resource: Resource, peers: Peers, action: str, within: Dur
 
 async def _is_notified(agent: OcfAgent) -> bool:
     try:
-        told = await asyncio.to_thread(partial(metadata_of, agent.provider_agent))
+        told = await asyncio.to_thread(metadata_of, agent.provider_agent)
     except UnknownAgentError:
         return False
     return told.is_notified

@@ -1,4 +1,8 @@
-"""One component that a resource agent looks after: what it is, what is known of it, and its actions one at a time."""
+"""One component that a resource agent looks after: what it is, what is known of it, and its actions one at a time.
+
+A notice is an action too, and comes between others. It gives way: a member that is to be promoted, demoted or stopped does not wait
+for what it is told about another, which may hang, such as in waiting for a primary that is gone.
+"""
 
 import asyncio
 import shutil
@@ -24,6 +28,7 @@ from holdfast.ocf.records import OcfRecord
 from holdfast.ocf.running import HOOK, Running
 from holdfast.ocf.variables import Notice, Whereabouts
 
+_URGENT = frozenset({"promote", "demote", "stop"})
 _UNRECORDED = "the state of the component cannot be written to {path}: {why}"
 
 
@@ -44,6 +49,8 @@ class Resource:
         self.turn = asyncio.Lock()
         self.wanted_now = asyncio.Event()  # a look that does not wait for its time
         self.following = Following(self.wanted_now.set)
+        self._acting = asyncio.Lock()  # one action, a notice included; whoever holds `turn` does several
+        self._notices: set[asyncio.Task[Outcome]] = set()  # that it is being told, or waits for
         self.seen: Outcome | None = None  # the newest monitor; None: not asked in this life
         self.adopted = False
         self.is_reported_gone = False  # the listener knows that this life is over
@@ -104,6 +111,36 @@ class Resource:
         not_after: Instant | None = None,
     ) -> Outcome:
         """Run one action."""
+        if action in _URGENT:
+            for telling in self._notices:
+                telling.cancel()
+        async with self._acting:
+            outcome = await self._act(
+                action, within, interval=interval, role=role, notice=notice, not_after=not_after
+            )
+        self._attributes.on_acted()
+        return outcome
+
+    async def be_told(self, notice: Notice) -> None:
+        """Tell its agent what happens to a peer. What comes of it is the agent's business: its monitor tells."""
+        telling = asyncio.create_task(self.act("notify", self.agent.monitor_timeout, notice=notice))
+        self._notices.add(telling)
+        try:
+            await asyncio.wait([telling])
+        finally:
+            telling.cancel()
+            self._notices.discard(telling)
+
+    async def _act(
+        self,
+        action: str,
+        within: Duration,
+        *,
+        interval: Duration,
+        role: str,
+        notice: Notice | None,
+        not_after: Instant | None,
+    ) -> Outcome:
         record = self.record
         if record.agent.is_promotable:
             self.tell_peers()

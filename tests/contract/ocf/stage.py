@@ -146,4 +146,5 @@ def agent(provider_agent: str, **parameters: str | SecretFrom) -> OcfAgent:
         stop_timeout=TIMES,
         promote_timeout=TIMES,
         demote_timeout=TIMES,
+        notify_timeout=SECOND,
     )

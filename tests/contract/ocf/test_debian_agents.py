@@ -13,6 +13,7 @@ from holdfast.config import resource_agents
 from holdfast.model.events import Ending
 from holdfast.model.policy import Mode
 from holdfast.model.value import replace
+from holdfast.ocf import scoring
 from tests.contract.components.stage import run, runs, until
 from tests.contract.ocf.stage import OcfStage, agent, ocf_staged
 
@@ -150,3 +151,15 @@ async def _keep_up(stage: OcfStage, component: str, data: Path) -> None:
         assert int((data / "postmaster.pid").read_text().splitlines()[0]) != pid
         assert (await hold.stop(component)).ending is Ending.DONE
         assert not (data / "postmaster.pid").exists()
+
+
+def test_which_agents_give_scores_is_known() -> None:
+    assert {name for name in ("pgsql", "redis", "Stateful", "IPaddr2", "sg_persist") if _scores(name)} == {
+        "pgsql",
+        "redis",
+        "Stateful",
+    }
+
+
+def _scores(name: str) -> bool:
+    return scoring.is_scoring(f"heartbeat:{name}")

@@ -242,12 +242,38 @@ def test_a_primary_is_demoted_before_it_is_stopped_and_everybody_is_told(stage: 
             await hold.start(second)
             await hold.promote(first, 2)
             assert (await hold.stop(first)).ending is Ending.DONE
-        told = [line.rpartition(" ")[2] for line in stage.lines("b") if line.startswith("notify")]
-        assert told == ["post-start", "pre-promote", "post-promote", "pre-demote", "pre-stop", "post-stop"]
+            await until(lambda: "post-stop" in _told(stage, "b"))
+        changes = ("promote", "demote", "stop")
+        assert _told(stage, "b") == [
+            "post-start",
+            *(f"{kind}-{change}" for change in changes for kind in ("pre", "post")),
+        ]
         actions = [call for call in stage.calls("a") if call not in ("monitor", "notify")]
         assert actions == ["start", "promote", "demote", "stop"]
 
     run(story())
+
+
+def test_a_promotion_waits_for_no_notice_that_hangs(stage: OcfStage) -> None:
+    first, second = pair(stage)
+    stage.behave("a", "notify", "case $OCF_RESKEY_CRM_meta_notify_type in post) sleep 1000 ;; esac")
+    stage.behave("b", "notify", "case $OCF_RESKEY_CRM_meta_notify_type in post) sleep 1000 ;; esac")
+
+    async def story() -> None:
+        async with stage.agent() as hold:
+            await hold.start(first)
+            await hold.start(second)
+            # `TIMES` would end the notices after twenty seconds, and the test by its own limit.
+            async with asyncio.timeout(15):
+                assert (await hold.promote(first, 2)).ending is Ending.DONE
+                assert (await hold.demote(first)).ending is Ending.DONE
+                assert (await hold.promote(second, 3)).ending is Ending.DONE
+
+    run(story())
+
+
+def _told(stage: OcfStage, name: str) -> list[str]:
+    return [line.rpartition(" ")[2] for line in stage.lines(name) if line.startswith("notify")]
 
 
 def test_two_members_that_change_at_once_do_not_wait_for_each_other_for_ever(stage: OcfStage) -> None:

@@ -49,7 +49,7 @@ def test_the_name_of_a_clones_instance_is_that_of_its_resource(attributes: Attri
 
 
 def test_attributes_of_other_hosts_are_read_and_written(attributes: Attributes) -> None:
-    attributes.put("h2", {"db-xlog-loc": "000000000A000060"})
+    attributes.swap("h2", "reboot", "db-xlog-loc", None, "000000000A000060")
     assert call(attributes, "crm_attribute", "-l", "reboot", "-N", "h2", "-n", "db-xlog-loc", "-G", "-q") == (
         0,
         "000000000A000060",
@@ -68,7 +68,9 @@ def test_attributes_of_other_hosts_are_read_and_written(attributes: Attributes) 
     )
     assert attributes.of("h2", lifetime="forever") == {"db-data-status": "STREAMING|ASYNC"}
     assert attributes.of("h2") == {"db-xlog-loc": "000000000A000060"}
-    attributes.put("h2", {})
+    attributes.swap("h2", "reboot", "db-xlog-loc", "000000000A000059", None)
+    assert attributes.of("h2") != {}, "somebody has changed it meanwhile"
+    attributes.swap("h2", "reboot", "db-xlog-loc", "000000000A000060", None)
     assert attributes.of("h2") == {}
 
 

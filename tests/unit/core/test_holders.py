@@ -74,6 +74,13 @@ def test_one_that_is_marked_nofailover_takes_over_for_an_operator_only() -> None
     assert choose((on("a", leaving="it is down"), reserved), "b", "b", None).member == "b"
 
 
+def test_the_member_that_its_agent_scores_highest_comes_first_though_another_is_listed_before() -> None:
+    candidates = (on("h1", score=5), on("h2", score=100), on("h3"))
+    assert choose(candidates, None, None, None).member == "h2"
+    doubted = (on("h1", score=5), on("h2", score=100, status=Status.SUSPECT))
+    assert choose(doubted, None, None, None).member == "h1"
+
+
 def test_with_failback_it_returns_to_the_first_member_once_that_is_stable() -> None:
     assert choose((on("a"), on("b")), "b", "b", None, "a").member == "b"
     assert choose((on("a", is_stable=True), on("b")), "b", "b", None, "a").member == "a"
