@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from psycopg import pq
 
-from tests.lab.databases import RECOVERS_S, Database
+from tests.lab.databases import LISTEN, RECOVERS_S, Database
 from tests.lab.hosts import Cluster
 
 READS = 7434
@@ -95,3 +96,51 @@ def test_a_standby_whose_stream_is_stuck_or_that_is_promoted_is_not_read_from(
     database.cluster.until(database.is_whole, "the old primary streams", RECOVERS_S)
     promoted = database.primary()
     database.until_read(*(host for host in database.hosts if host != promoted))
+
+
+# --- a primary that slept through its lease -----------------------------------------------------------
+
+
+class Pinned:
+    """A client that keeps its connection, through the balancer of a host, and sends without waiting."""
+
+    def __init__(self, database: ReadDatabase, host: str, port: int) -> None:
+        address = database.cluster.site.network[host].address
+        words = f"host={address} port={port} user=app password=app dbname=postgres sslmode=disable"
+        with database.cluster.site.network.hub.entered():
+            self.connection = pq.PGconn.connect(words.encode())
+        assert self.connection.status == pq.ConnStatus.OK, self.connection.error_message
+
+    def insert(self, number: int) -> bool:
+        """Write a row, and wait for the answer."""
+        answer = self.connection.exec_(f"insert into seen values ({number})".encode())
+        return answer.status == pq.ExecStatus.COMMAND_OK
+
+    def send(self, number: int) -> None:
+        """Write a row, and leave it to `is_acknowledged` to wait for the answer."""
+        self.connection.send_query(f"insert into seen values ({number})".encode())
+
+    def is_acknowledged(self) -> bool:
+        """Tell whether the row was acknowledged; wait until that is known, at the latest when the connection ends."""
+        answer = self.connection.get_result()
+        return answer is not None and answer.status == pq.ExecStatus.COMMAND_OK
+
+
+def test_a_primary_that_slept_through_its_lease_with_its_whole_host_acknowledges_nothing_when_it_wakes(
+    database: ReadDatabase,
+) -> None:
+    database.raise_up()
+    cluster, old = database.cluster, database.primary()
+    other = next(host for host in database.hosts if host != old)
+    pins = [Pinned(database, other, LISTEN), Pinned(database, old, LISTEN)]
+    assert all(pin.insert(number) for number, pin in enumerate(pins, 1))
+    cluster.until(lambda: all({1, 2} <= database.numbers(host) for host in database.hosts), "all have them")
+    cluster.nemesis.pause(old)  # its balancer, its agent and its guard sleep as well
+    for number, pin in enumerate(pins, 11):
+        pin.send(number)  # it waits in a buffer for when it wakes
+    cluster.until(lambda: database.has_moved(old), "another primary", RECOVERS_S)
+    cluster.nemesis.resume(old)
+    assert [pin.is_acknowledged() for pin in pins] == [False, False]
+    cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
+    assert {1, 2} <= database.numbers(database.primary())
+    assert not {11, 12} & database.numbers(database.primary())
