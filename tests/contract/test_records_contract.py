@@ -113,3 +113,20 @@ async def test_bytes_that_nobody_understands_are_not_overwritten(stage: Stage) -
     _, records = parts(stage, client, "h1")
     await client.put(f"{stage.root}/services/db/record", b"{")
     assert isinstance(await records.read("db"), Refused)
+
+
+@staged
+async def test_no_number_of_a_timeline_is_given_twice(stage: Stage) -> None:
+    client, other = await stage.client(), await stage.client()
+    book, records = parts(stage, client, "h1")
+    next_book, next_records = parts(stage, other, "h2")
+    async with kept(client, stage) as session, kept(other, stage) as next_session:
+        assert isinstance(await records.begin_timeline("db", 1, 1), Refused)  # nobody holds the lease yet
+        await book.leases.take("db", "a", session, after_epoch=0)
+        assert await records.begin_timeline("db", 1, 1) == 2
+        assert await records.begin_timeline("db", 1, 1) == 3
+        assert await records.begin_timeline("db", 6, 1) == 7
+        await book.leases.give("db", 1)
+        await next_book.leases.take("db", "b", next_session, after_epoch=1)
+        assert isinstance(await records.begin_timeline("db", 1, 1), Refused)
+        assert await next_records.begin_timeline("db", 3, 2) == 8

@@ -11,13 +11,13 @@ from contextlib import suppress
 from holdfast.guard.facts import Facts
 from holdfast.model.cluster import lease_of
 from holdfast.model.events import Ending, ProcessSeen
-from holdfast.model.ids import ComponentId, Epoch
+from holdfast.model.ids import ComponentId, Epoch, service_of
 from holdfast.model.policy import ProcessSpec
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.time import MINUTE, SECOND, Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import ComponentListener, Components, Result
-from holdfast.postgresql import postmaster, running
+from holdfast.postgresql import files, postmaster, running, timelines
 from holdfast.postgresql.books import Books, instance_of, settings_of
 from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.control import Unreadable
@@ -46,6 +46,7 @@ class Postgres:
         self._tell = tell
         self._works: dict[ComponentId, Readying] = {}
         self._checkpoints: set[asyncio.Task[None]] = set()
+        self._begun: dict[ComponentId, set[int]] = {}  # timelines whose numbers were given to it
 
     def watch(self, listener: ComponentListener) -> None:
         """Report nothing: the processes are reported by who runs them."""
@@ -118,6 +119,8 @@ class Postgres:
         server, instance = _server(component, spec)
         try:
             won = await elect(component, server, self._books, lease_of(epoch))
+            if not isinstance(won, str):
+                won = await self._begin_timeline(component, instance, lease_of(epoch)) or won
         except _REFUSALS as refusal:
             won = str(refusal)
         if isinstance(won, str):
@@ -129,6 +132,9 @@ class Postgres:
             settings = settings_of(component, server, self._books, None, won.setting)
             await until_in_force(instance, settings)
             position = await running.promote(instance, settings, server.promote_timeout)
+            if position.timeline not in self._begun[component]:
+                return await _disown(instance, f"it began timeline {position.timeline}, which is not its own")
+            timelines.forget_taken(instance)
         except _REFUSALS as refusal:
             return Result(Ending.FAILED, str(refusal))
         self._tell(component, f"it is primary from {position}" + (f"; {won.told}" if won.told else ""))
@@ -154,6 +160,14 @@ class Postgres:
             return Result(Ending.FAILED, f"pid {stopped.survivors[0].pid} of it cannot be ended")
         return await self._inner.demote(component, _process(instance, server, spec))
 
+    async def _begin_timeline(self, component: ComponentId, instance: Instance, lease: Epoch) -> str:
+        number = await timelines.begin(instance, service_of(component), self._books, lease)
+        if isinstance(number, str):
+            return f"it has no number for a timeline: {number}"
+        # All are kept: an earlier attempt that was given up may come to its end yet, under its own number.
+        self._begun.setdefault(component, set()).add(number)
+        return ""
+
     async def _give_up_work(self, component: ComponentId) -> None:
         work = self._works.pop(component, None)
         if work is not None:
@@ -178,6 +192,13 @@ def _process(instance: Instance, server: PostgresServer, spec: ProcessSpec) -> P
         stop_grace=server.stop_timeout,
         env={"LC_ALL": "C.UTF-8"},
     )
+
+
+async def _disown(instance: Instance, why: str) -> Result:
+    """End a server that began what is not its own: another one's log may bear the same number, so it has to be cloned."""
+    files.begin(instance, "promotion", why)
+    await running.stop(instance, SECOND, is_immediate=True)
+    return Result(Ending.FAILED, why)
 
 
 async def _checkpoint(instance: Instance) -> None:

@@ -50,6 +50,9 @@ class Books(Protocol):
     ) -> str:
         """Put the record in the place of `after` if this host holds the lease of that epoch; return why not, if so."""
 
+    async def begin_timeline(self, service: ServiceName, above: int, lease: Epoch) -> int | str:
+        """Return a number for a timeline, larger than `above`, that nobody else is ever given; in words why there is none."""
+
     async def why_not_holder(self, service: ServiceName, lease: Epoch) -> str:
         """Return why this host does not hold the lease of that epoch, as the coordinator's majority knows; empty: it does."""
 

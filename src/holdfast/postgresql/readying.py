@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from holdfast.model.ids import ComponentId, member_of, service_of
 from holdfast.model.postgresql import PostgresServer
-from holdfast.postgresql import files, postmaster
+from holdfast.postgresql import files, postmaster, timelines
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
 from holdfast.postgresql.bootstrap import INITDB_OPTIONS, NotDone, adopt, bootstrap, write_passwords
 from holdfast.postgresql.cloning import clone
@@ -73,6 +73,7 @@ class Readying:
             raise NotStarted(
                 f"its data is of system {control.system}, and the service's of {system}: move it away to have it cloned"
             )
+        timelines.forget_dead_ends(self._instance, control)
         return self._settings(None) if source is None else await self._follow(source, system)
 
     async def _found(self, *, is_whole: bool) -> Settings | None:

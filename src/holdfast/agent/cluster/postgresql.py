@@ -139,6 +139,11 @@ class ClusterBooks:
         answer = await self._records.write(service, record, after, lease)
         return "" if isinstance(answer, Done) else answer.why
 
+    async def begin_timeline(self, service: ServiceName, above: int, lease: Epoch) -> int | str:
+        """Return a number for a timeline, larger than `above`, that nobody else is ever given; in words why there is none."""
+        answer = await self._records.begin_timeline(service, above, lease)
+        return answer if isinstance(answer, int) else answer.why
+
     async def why_not_holder(self, service: ServiceName, lease: Epoch) -> str:
         """Return why this host does not hold that lease; empty: it does."""
         answer = await self._records.ask_lease(service, lease)

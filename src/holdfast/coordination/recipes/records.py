@@ -1,6 +1,7 @@
 """The record of a database with synchronous commit: who may be promoted (postgresql/synchronous.py says why that is safe).
 
-    ROOT/services/SERVICE/record    the Record, by whoever holds the service's lease
+    ROOT/services/SERVICE/record      the Record, by whoever holds the service's lease
+    ROOT/services/SERVICE/timeline    the newest timeline that was ever begun, likewise (see postgresql/timelines.py)
 
 Each write is one transaction: it happens only if the record still is the one that it was derived from, and only while the
 writer's host holds the lease. So who was overtaken, however late its request arrives, changes nothing.
@@ -58,6 +59,29 @@ class Records:
             guards = [*held, Guard(self._key(service), expect)]
             await self._coordinator.transact(guards, [Write(self._key(service), value)])
             return Done()
+
+        return await settled(attempt)
+
+    async def begin_timeline(
+        self, service: ServiceName, above: int, lease: Epoch
+    ) -> int | Refused | Doubtful:
+        """Return a number for a timeline that nobody else was or will be given, larger than `above`.
+
+        Refused unless this host holds the lease of that epoch. In doubt another one is taken: numbers may be left out.
+        """
+        key = f"{self._root}/services/{service}/timeline"
+
+        async def attempt(_: str) -> int | Refused:
+            entry = await self._coordinator.get(key)
+            if entry is not None and not entry.value.isdigit():
+                return Refused(f"{key} is not understood: {entry.value!r}")
+            number = 1 + max(above, int(entry.value) if entry is not None else 0)
+            held = await self._held(service, lease)
+            if isinstance(held, Refused):
+                return held
+            expect: Expect = Condition.ABSENT if entry is None else entry.version
+            await self._coordinator.transact([*held, Guard(key, expect)], [Write(key, str(number).encode())])
+            return number
 
         return await settled(attempt)
 

@@ -1,0 +1,74 @@
+"""Timelines: each has a number that nobody else ever begins.
+
+PostgreSQL gives a promoted server the number after the newest that it knows of itself. So two members that are promoted one after
+the other from the same log, the second one without a word of the first, would both begin timeline 3, and their logs part where
+nothing shows it: a standby would replay one over the other. Here the number comes from the coordinator, under the lease, and
+the numbers in between are shown to PostgreSQL as taken: a history file that names no ancestors is no way for anybody to follow.
+"""
+
+import contextlib
+from pathlib import Path
+
+from holdfast.model.ids import Epoch, ServiceName
+from holdfast.postgresql import files
+from holdfast.postgresql.asking import ask_standing
+from holdfast.postgresql.books import Books
+from holdfast.postgresql.control import Control
+from holdfast.postgresql.instance import Instance
+from holdfast.postgresql.position import Position, history_file, parse_history
+
+
+async def begin(instance: Instance, service: ServiceName, books: Books, lease: Epoch) -> int | str:
+    """Return the timeline that the server begins when it is promoted under `lease`, and nobody else ever; in words why not.
+
+    One that is open already has begun one: then that. Unanswered, OSError, NoAccount otherwise.
+    """
+    standing = await ask_standing(instance)
+    own = standing.position.timeline
+    if standing.is_primary:
+        return own
+    number = await books.begin_timeline(service, newest_known(instance, own), lease)
+    if isinstance(number, int):
+        show_as_taken(instance, own, number)
+    return number
+
+
+def newest_known(instance: Instance, own: int) -> int:
+    """Return the newest timeline that a server on timeline `own` would find: PostgreSQL looks for one after the other."""
+    while _history(instance, own + 1).exists():
+        own += 1
+    return own
+
+
+def show_as_taken(instance: Instance, own: int, number: int) -> None:
+    """Have the server on timeline `own` begin `number` when it is promoted. OSError, NoAccount otherwise."""
+    for taken in range(own + 1, number):
+        if not _history(instance, taken).exists():
+            files.write_file(instance, _history(instance, taken), "")
+
+
+def forget_taken(instance: Instance) -> None:
+    """Remove what shows numbers as taken, once another one has begun. OSError otherwise."""
+    for path in (instance.folder / "pg_wal").glob("*.history"):
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def forget_dead_ends(instance: Instance, control: Control) -> None:
+    """Remove histories of timelines that this data can never be on. OSError otherwise.
+
+    A standby may have learned of a timeline that left its own before a place that it had replayed already. Started so, and with
+    nobody to follow yet, it would try to go there and end: it could not even stand still and tell how far its log goes. What
+    shows numbers as taken goes as well, if a promotion did not come to its end.
+    """
+    own = max(control.recovery_end, Position(control.timeline, control.checkpoint))
+    for path in (instance.folder / "pg_wal").glob("*.history"):
+        with contextlib.suppress(ValueError):  # what nobody understands is PostgreSQL's to tell
+            history = parse_history(int(path.stem, 16), path.read_text("ascii", "replace"))
+            left = history.left(own.timeline)
+            if history.timeline > own.timeline and (left is None or left < own.lsn):
+                path.unlink()
+
+
+def _history(instance: Instance, timeline: int) -> Path:
+    return instance.folder / "pg_wal" / history_file(timeline)
