@@ -9,7 +9,7 @@ Both windows are exponential, so a value stays small however long a host is watc
 """
 
 import math
-from functools import lru_cache
+from functools import cache
 from statistics import NormalDist
 
 from holdfast.model.time import MILLISECOND, Duration, Instant
@@ -92,7 +92,7 @@ def _slid(window: Window, interval: Duration, beats: int) -> Window:
     return Window(window.mean + off / beats, variance)
 
 
-@lru_cache(maxsize=64)
+@cache  # of the few limits that there are
 def _deviations(phi_limit: float) -> float:
     assert 0.0 < phi_limit <= _PHI_MAX
     return -NormalDist().inv_cdf(10.0**-phi_limit)

@@ -16,6 +16,7 @@ some times in a row (probation).
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from holdfast.detect.arrivals import DEVIATION_MIN, Arrivals, arrived, excused, overdue_at, patience
 from holdfast.model.beats import Beat, Heard
@@ -122,8 +123,22 @@ def reach_of(  # noqa: PLR0917 - what there is to know about one moment
 
     That covers this moment only; `excuse` makes it last until the next beats.
     """
-    view = _View(peers, me, now, beat_every, loop_late)
-    return {host: view.reach(host) for host in hosts}
+    steady, view = _steady(beat_every), None
+    found: dict[HostName, Reach] = {}
+    for host in hosts:
+        peer = peers.get(host)
+        if host == me:
+            found[host] = Reach.HEARD
+        elif peer is None or not peer.life:
+            found[host] = Reach.UNKNOWN
+        elif (
+            now < peer.heard_at + steady.suspect
+        ):  # nobody is given less patience: most hosts, most of the time
+            found[host] = Reach.SUSPECT if peer.probation else Reach.HEARD
+        else:
+            view = view or _View(peers, me, now, beat_every, loop_late)
+            found[host] = view.reach(peer)
+    return found
 
 
 def next_change(  # noqa: PLR0917 - the same
@@ -135,8 +150,14 @@ def next_change(  # noqa: PLR0917 - the same
     loop_late: Duration,
 ) -> Instant | None:
     """Return when `reach_of` may answer something else though nothing is heard; None: never. Early, but not late."""
+    steady = _steady(beat_every)
+    known = [peer for host in hosts if host != me and (peer := peers.get(host)) is not None and peer.life]
+    suspect = [_overdue_at(peer, PHI_SUSPECT, steady.suspect, loop_late) for peer in known]
+    soonest = min(suspect, default=None)
+    if soonest is None or soonest > now:
+        return soonest
     view = _View(peers, me, now, beat_every, loop_late)
-    return min((at for at in view.changes(hosts) if at > now), default=None)
+    return min((at for at in [*suspect, *view.changes(known, suspect)] if at > now), default=None)
 
 
 class _View:
@@ -158,41 +179,24 @@ class _View:
         self._steady = _steady(beat_every)
         self._silent_at_once: frozenset[HostName] | None = None
 
-    def reach(self, host: HostName) -> Reach:
-        if host == self._me:
-            return Reach.HEARD
-        peer = self._peers.get(host)
-        if peer is None:
-            return Reach.UNKNOWN
-        if self._now < self.suspect_at(peer):
+    def reach(self, peer: Peer) -> Reach:
+        if self._now < _overdue_at(peer, PHI_SUSPECT, self._steady.suspect, self._late):
             return Reach.SUSPECT if peer.probation else Reach.HEARD
         return Reach.SUSPECT if self._now < self.lost_at(peer) else Reach.LOST
 
-    def changes(self, hosts: Iterable[HostName]) -> list[Instant]:
-        peers = [self._peers[host] for host in hosts if host in self._peers]
-        suspect = [self.suspect_at(peer) for peer in peers]
+    def changes(self, peers: Iterable[Peer], suspect: Iterable[Instant]) -> list[Instant]:
+        """Return when the suspects among these are lost, and when who may have fallen silent with them turns quiet."""
         lost = [self.lost_at(peer) for peer, at in zip(peers, suspect, strict=True) if self._now >= at]
-        if not lost:
-            return suspect
-        # Those who turn quiet may have fallen silent together with the suspects.
-        return suspect + lost + [self._quiet_at(peer) for peer in self._peers.values()]
-
-    def suspect_at(self, peer: Peer) -> Instant:
-        return self._overdue_at(peer, PHI_SUSPECT)
+        return lost + [self._quiet_at(peer) for peer in self._peers.values()]
 
     def lost_at(self, peer: Peer) -> Instant:
-        witnessed = self._witnessed_at(peer.host) + self._patience(peer, PHI_LOST) + self._late
-        at = max(self._overdue_at(peer, PHI_LOST), witnessed)
+        patient = max(patience(peer.arrivals, PHI_LOST), self._steady.lost)
+        witnessed = self._witnessed_at(peer.host) + patient + self._late
+        at = max(_overdue_at(peer, PHI_LOST, self._steady.lost, self._late), witnessed)
         return at + GRACE if peer.host in self._fallen_silent_at_once() else at
 
     def _quiet_at(self, peer: Peer) -> Instant:
-        return self._overdue_at(peer, PHI_QUIET)
-
-    def _overdue_at(self, peer: Peer, phi_limit: float) -> Instant:
-        return peer.heard_at + peer.arrivals.excused + self._patience(peer, phi_limit) + self._late
-
-    def _patience(self, peer: Peer, phi_limit: float) -> Duration:
-        return max(patience(peer.arrivals, phi_limit), patience(self._steady, phi_limit))
+        return _overdue_at(peer, PHI_QUIET, self._steady.quiet, self._late)
 
     def _witnessed_at(self, host: HostName) -> Instant:
         """Return when somebody else last heard the host, as far as we were told.
@@ -230,7 +234,20 @@ class _View:
         )
 
 
+def _overdue_at(peer: Peer, phi_limit: float, at_least: Duration, late: Duration) -> Instant:
+    arrivals = peer.arrivals
+    return peer.heard_at + arrivals.excused + max(patience(arrivals, phi_limit), at_least) + late
+
+
+class _Steady(NamedTuple):
+    """For how long a host may be silent that keeps its pace exactly: nobody is given less patience than that."""
+
+    quiet: Duration
+    suspect: Duration
+    lost: Duration
+
+
 @lru_cache(maxsize=16)
-def _steady(beat_every: Duration) -> Arrivals:
-    """Return what is expected of a host that keeps its pace exactly: nobody is given less patience than that."""
-    return Arrivals(expected=beat_every, deviation=max(beat_every, DEVIATION_MIN))
+def _steady(beat_every: Duration) -> _Steady:
+    arrivals = Arrivals(expected=beat_every, deviation=max(beat_every, DEVIATION_MIN))
+    return _Steady(*(patience(arrivals, limit) for limit in (PHI_QUIET, PHI_SUSPECT, PHI_LOST)))

@@ -34,7 +34,7 @@ class Clockwork:
     def after(self, delay: Duration, call: Callable[[], None]) -> None:
         """Call `call` when `delay` has passed; what is due together happens in the order it was asked for."""
         self._count += 1
-        heapq.heappush(self._heap, (self.now + max(delay, 0), self._count, call))
+        heapq.heappush(self._heap, (self.now + delay if delay > 0 else self.now, self._count, call))
 
     def at(self, instant: Instant, call: Callable[[], None]) -> None:
         """Call `call` at `instant`."""

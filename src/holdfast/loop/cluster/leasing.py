@@ -288,7 +288,7 @@ def ran_out(state: ClusterState, now: Instant) -> ClusterState:
         if now >= promising.sure_until(state, name, held):
             text = f"the lease of {held.member} could not be renewed in time"
             state = state.with_held(name, None).noting(now, "error", name, "lost", text)
-    if any(now >= promise.until for promise in state.promises.values()):
+    if state.promises and any(now >= promise.until for promise in state.promises.values()):
         kept = {name: promise for name, promise in state.promises.items() if now < promise.until}
         state = replace(state, promises=kept)
     return state

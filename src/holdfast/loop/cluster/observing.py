@@ -21,6 +21,8 @@ LATE_FROM = 20 * MILLISECOND  # an event loop is a little late all the time
 def observe(state: ClusterState, event: events.ClusterEvent, now: Instant) -> ClusterState:  # noqa: C901 - a flat table
     """Return the state after the event."""
     match event:
+        case events.BeatHeard():  # the first, since most are
+            return _heard(state, event, now)
         case events.SessionOpened():
             session = Session(state.session.number + 1, event.until, event.budget)
             return replace(state, session=session).noting(
@@ -32,8 +34,6 @@ def observe(state: ClusterState, event: events.ClusterEvent, now: Instant) -> Cl
             return _session_ended(state, event.why, now)
         case events.ViewSeen():
             return _viewed(state, event.view, now)
-        case events.BeatHeard():
-            return _heard(state, event, now)
         case events.MembersReported():
             return _reported(state, event)
         case events.PolicyGiven():
@@ -123,7 +123,9 @@ def _heard(state: ClusterState, event: events.BeatHeard, now: Instant) -> Cluste
     if after is peer:
         return state  # it came late or twice
     state = replace(state, peers={**state.peers, beat.host: after})
-    return promising.accepted(promising.promised(state, beat, now), beat)
+    if beat.holds:
+        state = promising.promised(state, beat, now)
+    return promising.accepted(state, beat) if state.me in beat.promises else state
 
 
 def _reported(state: ClusterState, event: events.MembersReported) -> ClusterState:
@@ -257,7 +259,7 @@ def expired(state: ClusterState, now: Instant) -> ClusterState:
     for subject, flight in state.flights.items():
         if not flight.is_doubtful and now >= flight.deadline:
             state = _in_doubt(state, subject, flight, now)
-    if any(now >= until for until in state.not_before.values()):
+    if state.not_before and now >= min(state.not_before.values()):
         waits = {subject: until for subject, until in state.not_before.items() if now < until}
         state = replace(state, not_before=waits)
     if state.session.until and not state.session.is_sure(now):

@@ -142,14 +142,11 @@ def _time_for(state: ClusterState, order: Order) -> Duration:
 
 def next_wake(state: ClusterState, now: Instant) -> Instant:
     """Return when the cluster loop has to be asked again though nothing happens: within a second in any case."""
-    early = leasing.acts_before(state)
-    wakes = [now + LOOK_EVERY, *state.not_before.values()]
+    wakes = [now + LOOK_EVERY, state.session.until, *state.not_before.values()]
     wakes += [flight.deadline for flight in state.flights.values()]
-    if state.session.until:
-        wakes.append(state.session.until)
     for name, held in state.held.items():
         until = sure_until(state, name, held)
-        wakes += [until - early, until]
+        wakes += [until - leasing.acts_before(state), until]
     wakes += [promise.until for promise in state.promises.values()]
     if state.wake_at is not None:
         wakes.append(state.wake_at)
@@ -159,4 +156,4 @@ def next_wake(state: ClusterState, now: Instant) -> Instant:
     )
     if change is not None:
         wakes.append(change)
-    return min((at for at in wakes if at > now), default=now + LOOK_EVERY)
+    return min([at for at in wakes if at > now])

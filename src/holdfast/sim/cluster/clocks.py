@@ -22,23 +22,21 @@ class Gate:
         self._world = world
         self._chance = chance
         self._shut = 0  # how many reasons there are
+        self.is_shut = False  # it stands still
         self.opened_at: Instant = 0
         self._waiting: list[tuple[HostClock, Callable[[], None]]] = []
-
-    @property
-    def is_shut(self) -> bool:
-        """Tell whether it stands still."""
-        return self._shut > 0
 
     def shut(self) -> None:
         """Stand still, for one more reason."""
         self._shut += 1
+        self.is_shut = True
 
     def open(self) -> None:
         """Go on, if that was the last reason."""
         self._shut -= 1
         if self._shut:
             return
+        self.is_shut = False
         self.opened_at = self._world.now
         waiting, self._waiting = self._waiting, []
         lags: dict[int, Duration] = {}
@@ -59,19 +57,20 @@ class HostClock:
         self._world = world
         self._rate = _MILLION + ppm
         self._offset = offset
+        self._began = BEGINNING + offset
         self._gates = gates
         self.behind_until: Instant = 0  # what waited comes first; what comes meanwhile waits behind it
 
     @property
     def now(self) -> Instant:
         """Return what the clock shows."""
-        return BEGINNING + self._offset + (self._world.now - BEGINNING) * self._rate // _MILLION
+        return self._began + (self._world.now - BEGINNING) * self._rate // _MILLION
 
     def after(self, delay: Duration, call: Callable[[], None]) -> None:
         """Call `call` when `delay` has passed by this clock, or as soon as nothing stands still after that."""
-        due = -(-max(delay, 0) * _MILLION // self._rate)
         # Rounded up twice: a timer never rings before its instant.
-        self._world.after(due + 1 if delay > 0 else 0, partial(self.passed, call) if self._gates else call)
+        due = 1 - (-delay * _MILLION // self._rate) if delay > 0 else 0
+        self._world.after(due, partial(self.passed, call) if self._gates else call)
 
     def at(self, instant: Instant, call: Callable[[], None]) -> None:
         """Call `call` at `instant` of this clock."""

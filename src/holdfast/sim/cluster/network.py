@@ -68,7 +68,7 @@ class Network:
 
     def is_open(self, link: Link) -> bool:
         """Tell whether anything passes."""
-        return not self._cut[link]
+        return not self._cut.get(link)
 
     def delay(self, link: Link, *, is_stream: bool = True) -> Duration:
         """Return how long what is sent now takes."""
@@ -82,9 +82,9 @@ class Network:
         self._world.after(delay, call)
 
     def _has_loss(self, link: Link) -> bool:
-        return bool(self._loss) and (self._loss[link[0]] > 0 or self._loss[link[1]] > 0)
+        return bool(self._loss) and (self._loss.get(link[0], 0) > 0 or self._loss.get(link[1], 0) > 0)
 
     def _extra(self, link: Link) -> Duration:
-        if not self._slow or not self._slow[link]:
+        if not self._slow.get(link):
             return 0
         return self._chance.between(150 * MILLISECOND, 430 * MILLISECOND) if self._chance.often(0.6) else 0
