@@ -34,6 +34,8 @@ def elsewhere_text(
         lines += wrap(f"{report.role}, epoch {report.epoch}", paint, first="  role     ")
     if report.unfit:
         lines += wrap(report.unfit, paint, first="  unfit    ")
+    if report.note:
+        lines += wrap(report.note, paint, first="  note     ")
     if report.leaving:
         lines += wrap(report.leaving, paint, first="  leaving  ")
     if policy.traffic is not None:

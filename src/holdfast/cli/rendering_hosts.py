@@ -167,6 +167,8 @@ def lease_lines(one: LeaseStatus, paint: Paint) -> list[str]:
         lines += wrap(one.commits, paint, first="    commits   ")
     if one.record is not None:
         lines += wrap(one.record.words, paint, first="    record    ")
+    for member, note in one.member_notes.items():
+        lines += wrap(f"{member}: {note}", paint, first="    note      ")
     if one.promised_by:
         lines += wrap(_by_promise(one), paint, first="    promised  ")
     if one.withheld:

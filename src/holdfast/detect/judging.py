@@ -133,10 +133,13 @@ def _judge_starting(
 ) -> Judgement:
     missing = [probe for probe in probes if _seen(component, probe).passed is not True]
     pending = next((probe for probe in missing if probe.purpose is not Purpose.READINESS), missing[0])
-    given_up_at = process.since + grace
-    if now < given_up_at:
-        return Judgement(Status.UNKNOWN, f"starting, {pending.name} has not passed yet", given_up_at)
+    # A recovery takes as long as it takes: ended on its way, it would begin anew, for ever.
+    progressed_at = max(_seen(component, probe).progressed_at for probe in missing)
+    given_up_at = max(process.since, progressed_at) + grace
     said = failing_text(pending, _seen(component, pending))
+    if now < given_up_at:
+        how = said if progressed_at else f"{pending.name} has not passed yet"
+        return Judgement(Status.UNKNOWN, f"starting, {how}", given_up_at)
     if pending.purpose is Purpose.READINESS:
         return Judgement(Status.DOWN, said)
     return Judgement(Status.DOWN, f"not up {show_duration(grace)} after its start: {said}")

@@ -3,7 +3,7 @@
 from holdfast.model import events
 from holdfast.model.duty import member_policy
 from holdfast.model.ids import ComponentId, Incarnation
-from holdfast.model.observation import Observation, Outcome
+from holdfast.model.observation import Failure, Observation, Outcome
 from holdfast.model.policy import Mode, ProbePolicy, Purpose
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role, Status
@@ -124,6 +124,8 @@ def counted(before: ProbeState, probe: ProbePolicy, seen: Observation) -> ProbeS
 
     UNKNOWN answers count for nothing; but from who does not know how old it is nobody should read.
     """
+    if seen.failure is Failure.STARTING:
+        return replace(before, last=seen, progressed_at=seen.at)
     if seen.outcome is Outcome.UNKNOWN and probe.purpose is not Purpose.READING:
         return replace(before, last=seen) if before.last is None else before
     if seen.outcome in (Outcome.FAILED, Outcome.UNKNOWN):

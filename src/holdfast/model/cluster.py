@@ -32,6 +32,7 @@ class MemberReport(Value, frozen=True):
     position: tuple[int, int] = (0, 0)
     position_under: Epoch = 0  # that is its last word: it streams from nobody before the primary under this lease
     commits: str = ""  # of a database's primary: for whom its commits wait
+    note: str = ""  # what an operator should know of it though it serves, such as a restart that a parameter waits for
     unread: str = "it has not told"  # why nobody should read from it while it is a standby; empty: they may
     score: int | None = None  # how much its resource agent wants it to be primary; None: no opinion
 

@@ -67,6 +67,7 @@ class ProbeState(Value, frozen=True):
     failing_from: Instant | None = None  # when the first failure of the present row was asked
     last: Observation | None = None
     ever_passed: bool = False  # in this life of the process
+    progressed_at: Instant = 0  # it was seen to make progress in coming up
 
 
 class InFlight(Value, frozen=True):

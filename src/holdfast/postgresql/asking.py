@@ -99,7 +99,7 @@ select s.system_identifier, not r.yes,
   pg_last_wal_replay_lsn(),
   case when r.yes then pg_is_wal_replay_paused() else false end,
   case when w.status = 'streaming' then w.sender_host || ':' || w.sender_port end,
-  (select count(*) from pg_stat_activity where backend_type = 'client backend'),
+  (select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()),
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
     - coalesce(current_setting('reserved_connections', true), '0')::int,
   current_setting('synchronous_standby_names'),
@@ -190,6 +190,8 @@ with (fillfactor = 10)
 """
 _WRITE_OPTIONS = "-c synchronous_commit=local -c default_transaction_read_only=off -c lock_timeout=0"
 
+_IS_GONE = frozenset({"42P01", "3F000"})  # our table, its schema
+
 
 async def write(instance: Instance, within: Duration = ASK_WITHIN) -> int:
     """Commit a row to our own table, on disk, and return how often that was done; Unanswered says why it cannot be.
@@ -201,6 +203,11 @@ async def write(instance: Instance, within: Duration = ASK_WITHIN) -> int:
     try:
         ((row,),) = await ask(target, statement, within=within)
     except Unanswered as unanswered:
+        if (
+            unanswered.sqlstate in _IS_GONE
+        ):  # a user dropped it: that is no reason to fail over, again and again
+            ((row,),) = (await ask(target, *prepare_writing(), statement, within=within))[-1:]
+            return int(row[0] or 0)
         if unanswered.sqlstate == "42501" and look_at_room(instance).is_read_only:
             raise Unanswered(Fault.IO, f"the file system is read-only: {unanswered}", "42501") from None
         raise

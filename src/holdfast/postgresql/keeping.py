@@ -12,20 +12,22 @@ from holdfast.model.ids import ComponentId, Epoch, service_of
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
-from holdfast.model.value import Value
-from holdfast.postgresql import running, slots
+from holdfast.model.value import Value, replace
+from holdfast.postgresql import running
 from holdfast.postgresql.acknowledging import Acknowledging
 from holdfast.postgresql.asking import Standing, ask_followers, ask_history, ask_standing, remote, write
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
-from holdfast.postgresql.comparing import why_behind, why_unrecorded
+from holdfast.postgresql.causing import Cause, Causing
+from holdfast.postgresql.comparing import could_serve, why_behind, why_unrecorded
 from holdfast.postgresql.control import Unreadable, read_control
 from holdfast.postgresql.faults import Unanswered
+from holdfast.postgresql.keeping_slots import SlotKeeping
+from holdfast.postgresql.noticing import Noticing
 from holdfast.postgresql.position import Position, Relation, relation
 from holdfast.postgresql.settings import Settings, Upstream, reload, write_settings
 from holdfast.postgresql.synchronous import Rule
 
 _ALONE_FOR: Duration = SECOND  # a standby that streams from nobody for so long is asked whether it diverged
-_SLOTS_EVERY: Duration = 2 * SECOND
 _READS_WITHIN: Duration = 100 * MILLISECOND  # a reload wakes whoever would start to receive anew
 
 
@@ -33,11 +35,14 @@ class Sight(Value, frozen=True):
     """What was seen of a server in one look."""
 
     problem: str = ""  # why it does not do what it should; empty: it does
-    is_unknown: bool = False  # it is on its way from one role to another, or comes up: that is no failure
+    is_unknown: bool = False  # it is on its way from one role to another: that is no failure
+    starting: str = ""  # it comes up, and this is how far it is
+    warning: str = ""  # it serves, and something is wrong all the same
     position: tuple[int, int] = (0, 0)  # while it stands still, or of a primary, coarsely
     position_under: Epoch = 0  # the lease under which that is its last word; see comparing.py
     unfit: str = ""  # why it must not be promoted
     commits: str = ""  # of a primary: for whom its commits wait
+    note: str = ""  # what an operator should know of its parameters
 
 
 class Keeper:
@@ -56,7 +61,9 @@ class Keeper:
         )
         self._primary = Position()  # as the last one told, coarsely
         self._alone_since = 0
-        self._slots_at, self._slots_as = 0, Role.FENCED
+        self._slots = SlotKeeping(self._instance)
+        self._causing = Causing(self._instance)
+        self._noticing = Noticing(self._instance, server.parameters)
 
     async def look(self, role: Role, epoch: Epoch, within: Duration) -> Sight:
         """Do what is due, and return how the server is. `epoch`: under which it has, or last had, the role."""
@@ -70,18 +77,36 @@ class Keeper:
             if standing.is_primary and role is Role.PRIMARY:
                 await write(self._instance, within)
         except Unanswered as unanswered:
-            return Sight(f"{unanswered.fault}: {unanswered}")
+            return self._unanswered(unanswered, role)
         if role is Role.PROMOTING:
             return Sight(is_unknown=True)
         if standing.is_primary != (role is Role.PRIMARY):
             is_what = "it is a primary without the role" if standing.is_primary else "it is no primary"
             return Sight(f"{is_what}: it recovers, or somebody else changed it")
-        await self._keep_slots(role)
+        upstream = None if source is None else (self._books.primary(service_of(self._component)), source)
+        await self._slots.keep(standing, self._books.members(service_of(self._component)), upstream)
+        note = await self._noticing.look()
         if role is Role.PRIMARY:
             await self._keep_commits(standing, lease_of(epoch))
-            return Sight(position=self._coarse(standing.position), commits=self._acknowledging.told)
-        await self._end_if_diverged(standing, source)
-        return self._of_standby(standing, source, newest)
+            sight = Sight(position=self._coarse(standing.position), commits=self._acknowledging.told)
+            cause = self._causing.of_primary(standing, can_be_replaced=self._can_be_replaced())
+        else:
+            await self._end_if_diverged(standing, source)
+            sight = self._of_standby(standing, source, newest)
+            cause = await self._following(standing, source)
+        return _with_cause(replace(sight, note=note), cause)
+
+    def _unanswered(self, unanswered: Unanswered, role: Role) -> Sight:
+        return _with_cause(Sight(), self._causing.of_silence(unanswered, is_standby=role is Role.STANDBY))
+
+    def _can_be_replaced(self) -> bool:
+        return any(could_serve(report) for report in self._books.others(self._component).values())
+
+    async def _following(self, standing: Standing, source: Upstream | None) -> Cause:
+        try:
+            return await self._causing.of_standby(standing, has_source=source is not None)
+        except (Unanswered, Unreadable, OSError):
+            return Cause()
 
     async def _keep_commits(self, standing: Standing, lease: Epoch) -> None:
         keep = self._acknowledging
@@ -145,21 +170,6 @@ class Keeper:
         step = max(1, self.server.lag_max // 4)
         return position.timeline, position.lsn - position.lsn % step
 
-    async def _keep_slots(self, role: Role) -> None:
-        """Keep a slot for each other member where it streams from, and none where nobody does: that would fill the disk."""
-        now = time.monotonic_ns()
-        if now - self._slots_at < _SLOTS_EVERY and role is self._slots_as:
-            return
-        self._slots_at, self._slots_as = now, role
-        is_primary = role is Role.PRIMARY
-        others = self._books.members(service_of(self._component)) if is_primary else ()
-        try:
-            there = await slots.ask_slots(self._instance)
-        except Unanswered:
-            return
-        me = self._instance.name
-        await slots.carry_out(self._instance, slots.plan(me, others, there, {}, is_primary=is_primary))
-
     async def _end_if_diverged(self, standing: Standing, source: Upstream | None) -> None:
         now = time.monotonic_ns()
         if source is None or standing.upstream:
@@ -178,3 +188,11 @@ class Keeper:
         went_its_own_way = relation(ours, theirs, history) is Relation.DIVERGED
         if system == standing.system and went_its_own_way and ours.timeline <= theirs.timeline:
             await running.stop(instance, self.server.stop_timeout)
+
+
+def _with_cause(sight: Sight, cause: Cause) -> Sight:
+    if cause.is_progress:
+        return replace(sight, starting=cause.text)
+    if cause.is_bearable:
+        return replace(sight, warning=cause.text)
+    return replace(sight, problem=cause.text)

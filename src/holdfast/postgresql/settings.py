@@ -70,14 +70,6 @@ class Settings(Value, frozen=True):
     socket_folders: tuple[str, ...] = ()  # where clients of this host expect the socket, beside our own
 
 
-class Pending(Value, frozen=True):
-    """A parameter whose new value waits for a restart."""
-
-    name: str
-    current: str
-    wanted: str
-
-
 def render(instance: Instance, settings: Settings, minimums: Mapping[str, int] | None = None) -> str:
     """Return the content of our file. A standby needs at least `minimums`, its primary's values in pg_control."""
     chosen = DEFAULTS | {name: value for name, value in settings.parameters.items() if name not in OWN}
@@ -188,37 +180,18 @@ async def reload(instance: Instance) -> None:
     await ask(local(instance, ASK_WITHIN), "select pg_reload_conf()", within=ASK_WITHIN)
 
 
-_PENDING = """
+PENDING = """
 select s.name, s.setting || coalesce(' x ' || s.unit, ''),
   coalesce((select f.setting from pg_file_settings f where f.name = s.name order by f.seqno desc limit 1), s.boot_val)
 from pg_settings s where s.pending_restart order by s.name
-"""
-_FOREIGN = """
+"""  # what waits for a restart: name, value in force, value in the files
+FOREIGN = """
 select name from pg_file_settings where sourcefile like '%/postgresql.auto.conf' and name = any($1::text[]) order by name
-"""
-_WRONG = """
+"""  # which of these parameters somebody set with ALTER SYSTEM: there they win over us
+WRONG = """
 select sourcefile || ':' || sourceline || ': ' || name || ': ' || error from pg_file_settings
 where error is not null and name not in (select name from pg_settings where pending_restart) order by seqno
-"""
-
-
-async def ask_pending(instance: Instance) -> tuple[Pending, ...]:
-    """Return which parameters wait for a restart."""
-    (rows,) = await ask(local(instance, ASK_WITHIN), _PENDING, within=ASK_WITHIN)
-    return tuple(Pending(name or "", current or "", wanted or "") for name, current, wanted in rows)
-
-
-async def ask_foreign(instance: Instance) -> tuple[str, ...]:
-    """Return which parameters of ours somebody set with ALTER SYSTEM: there they win over us."""
-    wanted = "{" + ",".join(sorted(OWN)) + "}"
-    (rows,) = await ask(local(instance, ASK_WITHIN), (_FOREIGN, (wanted,)), within=ASK_WITHIN)
-    return tuple(row[0] or "" for row in rows)
-
-
-async def ask_wrong(instance: Instance) -> tuple[str, ...]:
-    """Return which lines of its files the server does not take, and why."""
-    (rows,) = await ask(local(instance, ASK_WITHIN), _WRONG, within=ASK_WITHIN)
-    return tuple(row[0] or "" for row in rows)
+"""  # which lines of its files the server does not take, and why
 
 
 # --- who restarts first ---------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from holdfast.postgresql.files import Unfinished
 from holdfast.postgresql.position import Position
 from holdfast.postgresql.postmaster import Look
 
-ROOM_MIN = 16 * 1024 * 1024  # bytes: the next segment of the log does not fit into less
+# Bytes. The log's segments are used again, so a write of ours may work when users' tables cannot grow any more.
+ROOM_MIN = 1024 * 1024
 
 
 class Seen(Value, frozen=True):
@@ -60,7 +61,7 @@ def _status(seen: Seen) -> tuple[Status, str]:
         return _doubted(seen, seen.doubt)
     if seen.standing is None:
         return Status.UNKNOWN, "it was not asked yet"
-    return _answered(seen.standing, _room(seen))
+    return _answered(seen.standing, why_no_room(seen.room))
 
 
 def _processes(look: Look) -> str:
@@ -122,7 +123,7 @@ _BY_A_FULL_DISK = {Fault.SLOW, Fault.IO, Fault.OTHER, Fault.BROKEN}
 def _doubted(seen: Seen, doubt: Doubt) -> tuple[Status, str]:
     if doubt.fault is Fault.NOT_READY and seen.is_progressing:
         return Status.UNKNOWN, f"it recovers: {seen.progress}"
-    if doubt.fault in _BY_A_FULL_DISK and (room := _room(seen)):
+    if doubt.fault in _BY_A_FULL_DISK and (room := why_no_room(seen.room)):
         return Status.DOWN, f"{room}: {doubt.text}"
     status, meaning = _MEANINGS[doubt.fault]
     asleep = sum(process.state == "D" for process in seen.look.everything)
@@ -131,13 +132,14 @@ def _doubted(seen: Seen, doubt: Doubt) -> tuple[Status, str]:
     return status, f"{meaning}: {seen.progress or doubt.text}"
 
 
-def _room(seen: Seen) -> str:
-    if seen.room is None:
+def why_no_room(room: Room | None) -> str:
+    """Return why nothing can be written to the disk; empty: it can, or that is not known."""
+    if room is None:
         return ""
-    if seen.room.is_read_only:
+    if room.is_read_only:
         return "its file system is read-only"
-    if seen.room.free < ROOM_MIN:
-        return f"its disk is full: {seen.room.free >> 20} MiB are free"
+    if room.free < ROOM_MIN:
+        return f"its disk is full: {room.free >> 10} KiB are free"
     return ""
 
 
@@ -154,8 +156,8 @@ def _unfit(seen: Seen, limits: Limits, status: Status, reason: str) -> str:
     if standing is None:
         return reason or "it was not asked yet"
     if standing.is_primary:
-        return reason if status is not Status.UP and _room(seen) else ""
-    return _room(seen) or seen.too_small or _behind(standing, limits)
+        return reason if status is not Status.UP and why_no_room(seen.room) else ""
+    return why_no_room(seen.room) or seen.too_small or _behind(standing, limits)
 
 
 def _behind(standing: Standing, limits: Limits) -> str:

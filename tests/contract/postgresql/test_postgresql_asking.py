@@ -27,11 +27,12 @@ from holdfast.postgresql.asking import (
 from holdfast.postgresql.connecting import ask
 from holdfast.postgresql.faults import Fault, Unanswered
 from holdfast.postgresql.instance import Instance
+from holdfast.postgresql.noticing import ask_notes
 from holdfast.postgresql.programs import run
-from holdfast.postgresql.settings import ask_foreign, ask_pending, ask_wrong
 from holdfast.postgresql.spawning import spawn
 from tests.contract.postgresql.stage import (
     GENEROUS,
+    PARAMETERS,
     SHORT,
     Stage,
     make_folder,
@@ -248,22 +249,23 @@ def test_a_read_only_file_system_is_told_from_missing_rights() -> None:
         assert not look_at_room(Instance("a", "/tmp", "", 1)).is_read_only
 
 
-def test_a_parameter_that_waits_for_a_restart_is_told_with_both_values() -> None:
+def test_parameters_that_wait_are_overridden_or_not_understood_are_told() -> None:
     async def story(stage: Stage) -> None:
         a = await stage.primary("a")
-        assert await ask_pending(a) == ()
-        await running.follow(a, settings(parameters=with_parameters(max_connections="30", work_mem="5MB")))
+        wanted = with_parameters(max_connections="30", work_mem="5MB")
+        assert await ask_notes(a, PARAMETERS) == ""
+        await running.follow(a, settings(parameters=wanted))
 
-        async def is_told() -> bool:
-            return bool(await ask_pending(a))
+        async def says(words: str) -> bool:
+            return words in await ask_notes(a, wanted)
 
-        await until(is_told)
-        (pending,) = await ask_pending(a)
-        assert (pending.name, pending.current, pending.wanted) == ("max_connections", "20", "30")
-        await query(a, "alter system set synchronous_standby_names = 'nobody'")
-        assert await ask_foreign(a) == ("synchronous_standby_names",)
+        await until(lambda: says("max_connections waits for a restart: it is 20, and will be 30"))
+        await query(a, "alter system set work_mem = '7MB'")
+        await until(lambda: says("ALTER SYSTEM set work_mem"))
+        await query(a, "alter system reset work_mem")
         await running.follow(a, settings(parameters=with_parameters(work_mem="much")))
-        assert any("work_mem" in line for line in await ask_wrong(a))
+        await until(lambda: says("not understood: "))
+        assert "max_connections stays 20 though 5 is wanted" in await ask_notes(a, {"max_connections": "5"})
 
     play(story)
 

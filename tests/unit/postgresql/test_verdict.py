@@ -39,7 +39,7 @@ def doubted(fault: Fault, look: Look = LOOK, room: Room = ROOM) -> Seen:
         (doubted(Fault.SILENT), Status.DOWN, "it hangs: so it says"),
         (doubted(Fault.SILENT, Look(MAIN, (replace(CHILD, state="D"),))), Status.DOWN, "it hangs, and 1 of"),
         (doubted(Fault.DISK_FULL), Status.DOWN, "its disk is full: so it says"),
-        (doubted(Fault.OTHER, room=Room(0, 10, is_read_only=False)), Status.DOWN, "its disk is full: 0 MiB"),
+        (doubted(Fault.OTHER, room=Room(0, 10, is_read_only=False)), Status.DOWN, "its disk is full: 0 KiB"),
         (
             doubted(Fault.IO, room=Room(99, 100, is_read_only=True)),
             Status.DOWN,

@@ -198,10 +198,14 @@ def look_after_servers(
         lambda: clustering.turning.state,
         lambda: clustering.elsewhere,
     )
-    care = PostgresCare(books, lambda: turning.state, turning.put, clustering.refresh)
+
+    def tell(component: ComponentId, what: str) -> None:
+        say(Line(Level.INFO, component, "data", what))
+
+    care = PostgresCare(books, lambda: turning.state, turning.put, clustering.refresh, tell)
     clustering.supplemented = care.supplemented
     clustering.more_works = (("postgresql", care.run), ("reading", ReadingCare(lambda: turning.state, turning.put).run))
-    return Postgres(processes, books, lambda id_, what: say(Line(Level.INFO, id_, "data", what)))
+    return Postgres(processes, books, tell)
 
 
 class _Cue(NamedTuple):
@@ -220,12 +224,14 @@ class PostgresCare:
         state: Callable[[], State],
         put: Callable[[Event], None],
         refresh: Callable[[], None],
+        tell: Callable[[ComponentId, str], None],
     ) -> None:
-        """`refresh`: what the members' reports are supplemented with has changed."""
+        """`refresh`: what the members' reports are supplemented with has changed. `tell` hears what people should know."""
         self._books = books
         self._state = state
         self._put = put
         self._refresh = refresh
+        self._tell = tell
         self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
         self._due: dict[ComponentId, tuple[Instant, _Cue]] = {}
         self._sights: dict[ComponentId, Sight] = {}
@@ -239,6 +245,7 @@ class PostgresCare:
                 position=sight.position,
                 position_under=sight.position_under if reports[id_].is_clear else 0,
                 commits=sight.commits,
+                note=sight.note,
                 unfit=reports[id_].unfit or sight.unfit,
             )
             for id_, sight in self._sights.items()
@@ -306,9 +313,11 @@ class PostgresCare:
 
     def _see(self, id_: ComponentId, sight: Sight | None) -> None:
         known = self._sights.get(id_)
-        told = None if sight is None else replace(sight, problem="", is_unknown=False)
+        told = None if sight is None else replace(sight, problem="", is_unknown=False, starting="", warning="")
         if known == told:
             return
+        if told is not None and told.note and (known is None or known.note != told.note):
+            self._tell(id_, told.note)
         if told is None:
             del self._sights[id_]
         else:
@@ -318,10 +327,14 @@ class PostgresCare:
 
 def _observed(sight: Sight, asked_at: Instant) -> Observation:
     at = clock.now()
+    outcome, failure, text = Outcome.PASSED, Failure.NONE, ""
     if sight.is_unknown:
-        return Observation(
-            Outcome.UNKNOWN, Layer.ANSWER, Failure.NONE, at - asked_at, at, "it changes its role"
-        )
-    if sight.problem:
-        return Observation(Outcome.FAILED, Layer.ANSWER, Failure.STATUS, at - asked_at, at, sight.problem)
-    return Observation(Outcome.PASSED, Layer.CONTENT, Failure.NONE, at - asked_at, at)
+        outcome, text = Outcome.UNKNOWN, "it changes its role"
+    elif sight.starting:
+        outcome, failure, text = Outcome.UNKNOWN, Failure.STARTING, sight.starting
+    elif sight.problem:
+        outcome, failure, text = Outcome.FAILED, Failure.STATUS, sight.problem
+    elif sight.warning:
+        outcome, text = Outcome.DEGRADED, sight.warning
+    layer = Layer.CONTENT if outcome in (Outcome.PASSED, Outcome.DEGRADED) else Layer.ANSWER
+    return Observation(outcome, layer, failure, at - asked_at, at, text)

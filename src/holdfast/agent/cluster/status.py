@@ -90,6 +90,7 @@ def _lease(state: ClusterState, service: ServiceName, now: Instant) -> LeaseStat
             host: round((until - now) / SECOND, 3) for host, until in promised.items() if until > now
         },
         commits=_commits(state, service),
+        member_notes=_notes(state, service),
         record=view.records.get(service) if view is not None else None,
         withheld=state.withheld.get(service, "") or state.withheld.get(f"lease {service}", ""),
     )
@@ -102,6 +103,16 @@ def _commits(state: ClusterState, service: ServiceName) -> str:
         member_report(state, lease.host, component_id(service, lease.member)) if lease is not None else None
     )
     return report.commits if report is not None else ""
+
+
+def _notes(state: ClusterState, service: ServiceName) -> dict[str, str]:
+    found, policy = {}, state.policy.services[service]
+    for member in policy.members:
+        host = host_of(state, policy, member.name)
+        report = member_report(state, host, component_id(service, member.name)) if host is not None else None
+        if report is not None and report.note:
+            found[member.name] = report.note
+    return found
 
 
 def _elsewhere(state: ClusterState, members: dict[ComponentId, MemberReport]) -> list[ElsewhereStatus]:
