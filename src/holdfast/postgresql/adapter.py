@@ -32,6 +32,7 @@ from holdfast.postgresql.running import NotStarted
 _WAITS_S = (
     15.0  # for data that is being made ready; so a start that waits spends fewer attempts than a budget has
 )
+_DISK_AGAIN_S = 0.5
 _CHECKPOINT_WITHIN = 5 * SECOND  # before a planned stop: it makes the stop short, and is not needed
 _REFUSALS = (NotStarted, NotDone, NoAccount, Unanswered, Unreadable, OSError)
 
@@ -83,18 +84,8 @@ class Postgres:
     ) -> Result:
         """Start it as a standby, once its data is ready. What takes long goes on, and the next attempt finds it further."""
         server, instance = _server(component, spec)
-        work = self._works.get(component)
-        if work is None or work.server != server:
-            await self._give_up_work(component)
-            work = self._works[component] = Readying(component, server, self._books, self._tell)
-        await asyncio.wait([work.task], timeout=_WAITS_S)
-        if not work.task.done():
-            return Result(Ending.FAILED, work.doing, is_unbegun=True)
-        del self._works[component]
-        try:
-            await running.prepare(instance, work.task.result())
-        except _REFUSALS as refusal:
-            return Result(Ending.FAILED, str(refusal))
+        if (refused := await self._ready(component, server, instance)) is not None:
+            return refused
         # The core gives the start up only when all of its own time is over.
         deadline = None if not_after is None else not_after + spec.start_within
         process = _process(instance, server, spec)
@@ -159,6 +150,39 @@ class Postgres:
         if not stopped.is_over:
             return Result(Ending.FAILED, f"pid {stopped.survivors[0].pid} of it cannot be ended")
         return await self._inner.demote(component, _process(instance, server, spec))
+
+    async def _ready(
+        self, component: ComponentId, server: PostgresServer, instance: Instance
+    ) -> Result | None:
+        """Have its data ready to be started; return why it is not, if so.
+
+        A disk that takes nothing now may do so in a moment: to fail at once would spend all attempts within seconds.
+        """
+        end = asyncio.get_running_loop().time() + _WAITS_S
+        while True:
+            work = await self._work(component, server)
+            left = end - asyncio.get_running_loop().time()
+            await asyncio.wait([work.task], timeout=max(0.0, left))
+            if not work.task.done():
+                return Result(Ending.FAILED, work.doing, is_unbegun=True)
+            del self._works[component]
+            try:
+                await running.prepare(instance, work.task.result())
+            except OSError as error:
+                if left <= 0:
+                    return Result(Ending.FAILED, str(error))
+                await asyncio.sleep(_DISK_AGAIN_S)
+            except _REFUSALS as refusal:
+                return Result(Ending.FAILED, str(refusal))
+            else:
+                return None
+
+    async def _work(self, component: ComponentId, server: PostgresServer) -> Readying:
+        work = self._works.get(component)
+        if work is None or work.server != server:
+            await self._give_up_work(component)
+            work = self._works[component] = Readying(component, server, self._books, self._tell)
+        return work
 
     async def _begin_timeline(self, component: ComponentId, instance: Instance, lease: Epoch) -> str:
         number = await timelines.begin(instance, service_of(component), self._books, lease)
