@@ -15,7 +15,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         (report.outcome, *told)
         for reports in terminalreporter.stats.values()
         for report in reports
-        if isinstance(report, pytest.TestReport) and (told := _sequence(report))
+        if isinstance(report, pytest.TestReport) and report.when == "call" and (told := _sequence(report))
     ]
     if not rows:
         return

@@ -72,23 +72,24 @@ class Play:
         return is_unharmed
 
     def others(self, host: str) -> list[str]:
-        return [name for name in self.stage.database.hosts if name != host]
+        return [name for name in self.stage.hosts if name != host]
 
     def _victim(self) -> str:
-        hosts = [host for host in self.stage.database.hosts if host not in self.crashed]
+        hosts = [host for host in self.stage.hosts if host not in self.crashed]
         primary = self.stage.primary()
         return (
             primary if primary in hosts and self.chance.random() < HITS_PRIMARY else self.chance.choice(hosts)
         )
 
-    def server_processes(self, host: str) -> list[int]:
-        """Return the server's processes there, the postmaster first."""
+    def server_processes(self, host: str, rank: int | None = None) -> list[int]:
+        """Return the server's processes there, the main one first; with `rank` only those of that."""
         found = []
         for pid in self.stage.cluster.site.network[host].pids():
             with suppress(OSError):  # gone meanwhile
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
-                if command.endswith(b"/bin/postgres") or command.startswith(b"postgres: "):
-                    found.append((not command.endswith(b"/bin/postgres"), pid))
+                its = self.stage.kind.rank(command)
+                if its is not None and rank in {None, its}:
+                    found.append((its, pid))
         return [pid for _, pid in sorted(found)]
 
 
@@ -96,20 +97,17 @@ class Play:
 
 
 def kill_postmaster(play: Play, host: str) -> None:
-    for pid in play.server_processes(host)[:1]:
+    for pid in play.server_processes(host, 0):
         play.nemesis.kill(pid)
 
 
 def kill_backend(play: Play, host: str) -> None:
-    for pid in play.server_processes(host)[1:]:
-        with suppress(OSError):  # gone meanwhile
-            if b"postgres: app" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                play.nemesis.kill(pid)
-                return
+    for pid in play.server_processes(host, 2)[:1]:
+        play.nemesis.kill(pid)
 
 
 def freeze_postmaster(play: Play, host: str) -> None:
-    for pid in play.server_processes(host)[:1]:
+    for pid in play.server_processes(host, 0):
         _freeze(play, pid)
 
 

@@ -84,6 +84,25 @@ class Listed(Record, frozen=True):
     reign: int = 0  # of a primary
 
 
+def numbered(history: History) -> History:
+    """Return it with reigns that are numbered in the order in which they began, as far as anybody saw.
+
+    For servers that draw them, as Redis draws replication ids: they are told apart by them, and have no order.
+    """
+    began: dict[int, Instant] = {}
+    for record in history.records:
+        if isinstance(record, Append | Sample | Touch) and record.reign:
+            began[record.reign] = min(record.ended, began.get(record.reign, record.ended))
+    order = {reign: number for number, reign in enumerate(sorted(began, key=lambda each: began[each]), 1)}
+
+    def renumbered(record: Record) -> Record:
+        if isinstance(record, Append | Sample | Touch | Listed) and record.reign:
+            return msgspec.structs.replace(record, reign=order.get(record.reign, len(order) + 1))
+        return record
+
+    return History(tuple(renumbered(record) for record in history.records))
+
+
 _DECODER = msgspec.json.Decoder(Append | Touch | Sample | Listed | Fault | Healed | Starved | Mark | Beat)
 
 

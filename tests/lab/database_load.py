@@ -22,7 +22,8 @@ import msgspec
 
 from holdfast.model.time import SECOND
 from tests.lab.database_history import Append, Deed, Outcome, Touch
-from tests.lab.database_sessions import NotDone, Session, Where, Who, open_session
+from tests.lab.database_opening import open_session
+from tests.lab.database_sessions import NotDone, Session, Where, Who
 from tests.lab.history import Record, Starved, now
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class ClientSpec(msgspec.Struct, frozen=True):
 class Load(msgspec.Struct, frozen=True):
     """All clients of one service."""
 
-    kind: str  # postgresql
+    kind: str  # postgresql, redis
     history: str
     clients: tuple[ClientSpec, ...]
 

@@ -2,7 +2,7 @@
 
     python -m tests.lab.database_sampler SPEC    # a JSON file: see `Sampling`
 
-A socket is a path: no partition of the network cuts it. The sampler of a server keeps its connection and waits long, so that a server
+A socket is a path, and a connection from a host to itself never leaves it: no partition of the network cuts them. The sampler of a server keeps its connection and waits long, so that a server
 that was frozen is found out if it takes one more write when it goes on. The write waits for no standby: what is asked is whether this server believes
 that it may. What is refused is written down when it begins only.
 """
@@ -19,32 +19,32 @@ from typing import Final
 import msgspec
 
 from tests.lab.database_history import Outcome, Sample
-from tests.lab.database_sessions import REIGN, NotDone, PostgresSession, connected
+from tests.lab.database_opening import open_session
+from tests.lab.database_sessions import NotDone, Session, Where
 from tests.lab.history import Record, now
 
 OPENS_WITHIN_S: Final = 1.0
 PATIENCE_S: Final = 15.0
 EVERY_S: Final = 0.01
-_FOLLOWERS = "(select count(*) from pg_stat_replication where state = 'streaming')"
-_WRITE = f"insert into sampled (host) values ($1) returning {REIGN}, {_FOLLOWERS}"
-_OPTIONS = "-c synchronous_commit=local -c log_min_messages=panic"
 
 
 class Sampling(msgspec.Struct, frozen=True):
     """Which servers are asked."""
 
+    kind: str
     history: str
-    targets: dict[str, str]  # host to connection string
+    targets: dict[str, Where]  # by host
 
 
 class Sampler:
     """The sampler of one server."""
 
-    def __init__(self, host: str, target: str, note: Callable[[Record], None]) -> None:
+    def __init__(self, host: str, kind: str, target: Where, note: Callable[[Record], None]) -> None:
         self._host = host
-        self._target = f"{target} options='{_OPTIONS}'"
+        self._kind = kind
+        self._target = target
         self._note = note
-        self._session: PostgresSession | None = None
+        self._session: Session | None = None
         self._told = "nothing yet"
 
     async def run(self, is_over: asyncio.Event) -> None:
@@ -66,10 +66,9 @@ class Sampler:
     async def _write(self) -> tuple[int, int]:
         if self._session is None:
             async with asyncio.timeout(OPENS_WITHIN_S):
-                self._session = PostgresSession(await connected(self._target), {})
+                self._session = await open_session(self._kind, self._target)
         async with asyncio.timeout(PATIENCE_S):
-            rows = await self._session.ask(_WRITE, self._host)
-        return int(rows[0][0]), int(rows[0][1])
+            return await self._session.sample(self._host)
 
     def _hang_up(self, refusal: Exception | None = None) -> None:
         is_kept = isinstance(refusal, NotDone) and refusal.outcome is Outcome.FAILED  # a standby, or no room
@@ -86,7 +85,7 @@ async def run(sampling: Sampling) -> None:
     def note(record: Record) -> None:
         os.write(history, msgspec.json.encode(record) + b"\n")
 
-    samplers = [Sampler(host, target, note) for host, target in sampling.targets.items()]
+    samplers = [Sampler(host, sampling.kind, target, note) for host, target in sampling.targets.items()]
     await asyncio.gather(*(sampler.run(is_over) for sampler in samplers))
 
 

@@ -19,7 +19,9 @@ class Where(msgspec.Struct, frozen=True):
     port: int
     user: str = "app"
     password: str = "app"
+    options: str = ""  # more of the connection string
     hosts: dict[str, str] = {}  # address to name
+    inside: str = ""  # the network namespace of who connects; empty: where the process is
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -45,14 +47,15 @@ class Session(Protocol):
     async def read(self, key: int) -> tuple[int, Who]: ...
     async def write(self, key: int, value: int) -> Who: ...
     async def swap(self, key: int, expected: int, value: int) -> tuple[bool, Who]: ...
+    async def sample(self, host: str) -> tuple[int, int]: ...
     def close(self) -> None: ...
 
 
-async def open_session(kind: str, where: Where) -> Session:
+async def open_postgresql(where: Where) -> "PostgresSession":
     """Connect. Nothing was sent that could have been done if it raises `NotDone`."""
-    assert kind == "postgresql", kind
     words = f"host='{where.address}' port={where.port} user={where.user} password={where.password}"
-    return PostgresSession(await connected(f"{words} dbname=postgres sslmode=disable"), where.hosts)
+    target = f"{words} dbname=postgres sslmode=disable options='{where.options}'"
+    return PostgresSession(await connected(target), where.hosts)
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------
@@ -67,6 +70,7 @@ grant all on appended, registers, sampled to app;
 """
 LISTING = "select client, number from appended order by place"
 REIGN = "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int"
+_FOLLOWERS = "(select count(*) from pg_stat_replication where state = 'streaming')"
 _WHO = f"host(inet_server_addr()), {REIGN}"
 # The server took the statement, and refused it before it did anything: read-only, no room, no right, no such thing.
 _REFUSALS = ("25006", "53", "28", "42", "23")
@@ -106,6 +110,11 @@ class PostgresSession:
             value,
         )
         return changed[0][2] == "1", self._who(changed)
+
+    async def sample(self, host: str) -> tuple[int, int]:
+        """Write for the sampler; return the reign, and how many follow."""
+        rows = await self.ask(f"insert into sampled (host) values ($1) returning {REIGN}, {_FOLLOWERS}", host)
+        return int(rows[0][0]), int(rows[0][1])
 
     async def ask(self, statement: str, *arguments: str | int) -> list[list[str]]:
         """Return the rows of a statement that is committed by itself."""

@@ -1,20 +1,18 @@
 """A database under load, watched: what a sequence of faults is played on, and judged by.
 
-with Stage(cluster, wiring) as stage:
-    stage.raise_up()
+with Stage(cluster, PostgresKind(cluster)) as stage:
+    stage.raise_up({"commit": "quorum"})
     stage.cluster.nemesis.crash(stage.primary())
     ...
     stage.settle()
     outcome = stage.judged()
 """
 
-import os
-import pwd
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +23,13 @@ import msgspec
 import pytest
 
 from holdfast.model.time import SECOND
-from tests.contract.postgresql.stage import owner
 from tests.lab import checking
 from tests.lab.clocks import WallClock, can_move_wall_clock
-from tests.lab.database_history import Listed, Sample, read_database
+from tests.lab.database_history import Listed, Sample, numbered, read_database
+from tests.lab.database_kinds import Kind
 from tests.lab.database_load import ClientSpec, Load
 from tests.lab.database_sampler import Sampling
-from tests.lab.database_sessions import LISTING, REIGN, SCHEMA, Where
-from tests.lab.databases import LISTEN, PORT, Database
+from tests.lab.database_sessions import Where
 from tests.lab.history import History, Starved, now
 from tests.lab.hosts import PYTHON, Cluster
 from tests.lab.judging import Judgement, Verdict
@@ -73,10 +70,11 @@ class Told:
 class Stage:
     """One database on a cluster's hosts, each on a disk of its own, with clients and samplers."""
 
-    def __init__(self, cluster: Cluster, *, is_lossless: bool = False) -> None:
+    def __init__(self, cluster: Cluster, kind: Kind, *, is_lossless: bool = False) -> None:
         """`is_lossless`: it commits synchronously."""
         self.cluster = cluster
-        self.database = Database(cluster, below="data")
+        self.kind = kind
+        self.hosts = tuple(host.name for host in cluster.site.hosts)
         self.is_lossless = is_lossless
         self.disks: dict[str, SmallDisk] = {}
         self.clocks: dict[str, WallClock] = {}
@@ -88,19 +86,15 @@ class Stage:
 
     def raise_up(self, wiring: dict[str, Any], on_coordinator_loss: str = "stop") -> None:
         """Start everything, and let clients in. `wiring` are more keys of the server."""
-        cluster, database = self.cluster, self.database
+        cluster, kind = self.cluster, self.kind
         hub = cluster.site.network[HUB]
         clients = [f"{host.address}/32" for host in (*cluster.site.hosts, hub)]
-        service = {
-            **database.service(clients=clients, **wiring),
-            "on_coordinator_loss": on_coordinator_loss,
-        }
+        service = {**kind.service(clients, wiring), "on_coordinator_loss": on_coordinator_loss}
         cluster.write({"db": service}, lease=f"{LEASE_S}s")
-        for host in database.hosts:
+        for host in self.hosts:
             self.start_agent(host)
-        cluster.until(database.is_whole, "a primary and two standbys that stream", COMES_BACK_S)
-        done = database.on(database.primary(), SCHEMA, 30)
-        assert done is not None, "the schema could not be made"
+        cluster.until(kind.is_whole, "a primary and two standbys that follow it", COMES_BACK_S)
+        kind.make_room()
         self._start("database_sampler", self._sampling(), "samples")
         self._start("database_load", self._load(), "load")
         cluster.until(self._is_used_by_all, "all clients are served, and samples are taken", COMES_BACK_S)
@@ -135,13 +129,14 @@ class Stage:
         lists: list[Listed] = []
 
         def are_equal() -> bool:
-            lists[:] = [self._listed(host) for host in self.database.hosts]
+            lists[:] = [listed for host in self.hosts if (listed := self.kind.listed(host)) is not None]
             one_primary = sum(listed.is_primary for listed in lists) == 1
-            return one_primary and len({listed.entries for listed in lists}) == 1
+            are_all = len(lists) == len(self.hosts)
+            return are_all and one_primary and len({listed.entries for listed in lists}) == 1
 
         self._until(are_equal, "all servers hold the same", COMES_BACK_S)
         self._end("samples")
-        history = History((*self.so_far().records, *lists))
+        history = self.so_far(lists)
         bound = COMES_BACK_S * SECOND
         none_lost = checking.none_lost(history)
         judgements = {
@@ -170,8 +165,9 @@ class Stage:
             None if redundant is None else redundant / SECOND,
         )
 
-    def so_far(self) -> History:
-        return read_database(*self._files)
+    def so_far(self, lists: Sequence[Listed] = ()) -> History:
+        history = History((*read_database(*self._files).records, *lists))
+        return numbered(history) if self.kind.has_drawn_reigns else history
 
     def primary(self) -> str:
         """Return the host whose server took a write last."""
@@ -180,11 +176,12 @@ class Stage:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.callback(shutil.rmtree, self.database.folder, ignore_errors=True)
-            for host in self.database.hosts:
-                disk = SmallDisk(self.database.folder / host, DISK_BYTES)
+            stack.callback(shutil.rmtree, self.kind.folder, ignore_errors=True)
+            for host in self.hosts:
+                disk = SmallDisk(self.kind.folder / host, DISK_BYTES)
                 self.disks[host] = stack.enter_context(disk)
-                _give_away(disk.place)
+                if self.kind.user is not None:
+                    shutil.chown(disk.place, self.kind.user, self.kind.user)
                 if can_move_wall_clock():
                     folder = self.cluster.folder / f"clock-{host}"
                     folder.mkdir()
@@ -218,7 +215,7 @@ class Stage:
 
     @property
     def _followers(self) -> int:
-        return len(self.database.hosts) - 1
+        return len(self.hosts) - 1
 
     def _start(self, module: str, spec: msgspec.Struct, what: str) -> None:
         file = self.cluster.folder / f"{what}.spec"
@@ -233,18 +230,19 @@ class Stage:
             process.wait(COMES_BACK_S)
 
     def _sampling(self) -> Sampling:
-        targets = {host: self.database.target(host) for host in self.database.hosts}
-        return Sampling(str(self._files[2]), targets)
+        targets = {host: self.kind.sampled(host) for host in self.hosts}
+        return Sampling(self.kind.name, str(self._files[2]), targets)
 
     def _load(self) -> Load:
         at = {host.name: host.address for host in self.cluster.site.hosts}
         names = {address: host for host, address in at.items()}
         one, two, three = at.values()
+        kind = self.kind
 
         def through(address: str) -> tuple[Where, ...]:
-            return (Where(address, LISTEN, hosts=names),)
+            return (kind.reached(address, kind.listen, names),)
 
-        straight = tuple(Where(address, PORT, hosts=names) for address in at.values())
+        straight = tuple(kind.reached(address, kind.port, names) for address in at.values())
         clients = (
             ClientSpec("new-1", "append", through(one), is_pinned=False, patience_s=1),
             ClientSpec("new-2", "append", through(two), is_pinned=False, patience_s=1),
@@ -255,27 +253,13 @@ class Stage:
             ClientSpec("touch-straight", "touch", straight, is_pinned=True, patience_s=15),
         )
         assert len(clients) == CLIENTS
-        return Load("postgresql", str(self._files[1]), clients)
+        return Load(kind.name, str(self._files[1]), clients)
 
     def _is_used_by_all(self) -> bool:
         history = self.so_far()
         clients = {append.client for append in checking.acknowledged_of(history)}
         return len(clients) == 4 and any(sample.is_taken for sample in history.of(Sample))
 
-    def _listed(self, host: str) -> Listed:
-        told = self.database.on(host, LISTING, 30) or ""
-        entries = [line.split("|") for line in told.splitlines()]
-        reign = self.database.on(host, f"select {REIGN}")  # a standby has none
-        listed = tuple((client, int(number)) for client, number in entries)
-        return Listed(now(), host, reign is not None, listed, int(reign or 0))
-
     def _logs(self) -> str:
         logs = sorted(self.cluster.folder.glob("*/state/components/db/*/output.log"))
         return "\n".join(f"--- {path}\n{path.read_text(errors='replace')[-4000:]}" for path in logs)
-
-
-def _give_away(place: Path) -> None:
-    """Give a folder to who runs the servers."""
-    if (name := owner()) is not None:
-        account = pwd.getpwnam(name)
-        os.chown(place, account.pw_uid, account.pw_gid)

@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from tests.lab.database_faults import Play
+from tests.lab.database_kinds import PostgresKind
 from tests.lab.database_stage import Stage, Told
 from tests.lab.hosts import Cluster
 
@@ -47,7 +48,7 @@ def test_whatever_comes_the_database_keeps_its_promises(
 ) -> None:
     chance = Random(seed)
     on_coordinator_loss, commit = chance.choice(["stop", "hold"]), chance.choice(COMMITS)
-    with Stage(etcd3, is_lossless=commit != "asynchronous") as stage:
+    with Stage(etcd3, PostgresKind(etcd3), is_lossless=commit != "asynchronous") as stage:
         stage.raise_up({} if commit == "asynchronous" else {"commit": commit}, on_coordinator_loss)
         play = Play(stage, chance)
         told: Told | None = None
