@@ -1,6 +1,6 @@
 """Components that are PostgreSQL servers: their keys, and what their service has to be like."""
 
-from holdfast.config.commands import AccountName, FilePath
+from holdfast.config.commands import AccountName, Command, FilePath
 from holdfast.config.document import Place
 from holdfast.config.keys import Key, Reading, Section, Table
 from holdfast.config.kinds import Choice, Flag, ListOf, MapOf, Plain, Text
@@ -61,6 +61,12 @@ POSTGRESQL = Table(
             default="holdfast's own",
         ),
         Key("superuser", Text(r"[a-z_][a-z0-9_]*", "the name of a role"), "the role that holdfast uses"),
+        Key(
+            "config",
+            FilePath(),
+            "your postgresql.conf where it is not in the data directory, as /etc/postgresql/15/main/postgresql.conf of Debian",
+            default="in data",
+        ),
         Key("parameters", MapOf(_PARAMETER, Plain(is_one_line=True)), "parameters of postgresql.conf"),
         Key(
             "clients",
@@ -68,6 +74,18 @@ POSTGRESQL = Table(
             "networks from which users may log in with a password; written into pg_hba.conf at bootstrap",
         ),
         Key("initdb", ListOf(Text()), "more options for initdb at bootstrap"),
+        Key(
+            "bootstrap",
+            Command(),
+            "makes the first data in place of initdb, such as a restore from a backup. It runs as the data's owner and finds "
+            "HOLDFAST_DATA (where to) and HOLDFAST_PROGRAMS. If it leaves a recovery.signal, that recovery is run to its target",
+        ),
+        Key(
+            "clone",
+            ListOf(Command()),
+            "commands that copy the primary's data, tried in order; pg_basebackup comes last. Each finds HOLDFAST_DATA (where to), "
+            "HOLDFAST_SOURCE_HOST, HOLDFAST_SOURCE_PORT and HOLDFAST_PROGRAMS",
+        ),
         Key(
             "lag_max",
             Size(1, 1_000_000_000_000),
@@ -110,7 +128,13 @@ class Server(Section, frozen=True):
 
     def check(self, reading: Reading, scope: Scope) -> bool:
         """Tell whether its keys and parameters fit together."""
-        return all((_check_commit(reading, scope), _check_parameters(reading, scope)))
+        return all(
+            (
+                _check_commit(reading, scope),
+                _check_parameters(reading, scope),
+                _check_bootstrap(reading, scope),
+            )
+        )
 
 
 def _check_commit(reading: Reading, scope: Scope) -> bool:
@@ -121,6 +145,14 @@ def _check_commit(reading: Reading, scope: Scope) -> bool:
         message = "goes with commit: synchronous or quorum: an asynchronous commit waits for no standby"
         scope.refuse_at(reading.key_places[name], message, "remove it, or write commit: synchronous")
     return not idle
+
+
+def _check_bootstrap(reading: Reading, scope: Scope) -> bool:
+    both = {"bootstrap", "initdb"} <= reading.key_places.keys()
+    if both:
+        message = "goes without bootstrap: that makes the first data in place of initdb"
+        scope.refuse_at(reading.key_places["initdb"], message, "remove one of the two")
+    return not both
 
 
 def _check_parameters(reading: Reading, scope: Scope) -> bool:

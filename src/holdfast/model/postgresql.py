@@ -56,11 +56,14 @@ class PostgresServer(Tagged, frozen=True):
         None  # who owns the data and runs the server; None: the agent's own user, if that is not root
     )
     superuser: str = "postgres"  # the role that we use over the local socket
+    config: str = ""  # the user's postgresql.conf where it is not in the data directory, as Debian has it
     parameters: dict[str, str] = {}  # of postgresql.conf
     clients: tuple[
         str, ...
     ] = ()  # networks from which users may log in with a password, written at bootstrap
     initdb: tuple[str, ...] = ()  # more options for initdb
+    bootstrap: tuple[str, ...] = ()  # makes the first data in place of initdb, such as a restore from a backup
+    clone: tuple[tuple[str, ...], ...] = ()  # each makes a copy of the primary's data; pg_basebackup comes last
     lag_max: int = 1_000_000  # bytes: a standby that is known to lack more is not promoted
     commit: Commit = Commit.ASYNCHRONOUS
     acknowledged_by: int = 1  # how many standbys a commit waits for, unless it is asynchronous

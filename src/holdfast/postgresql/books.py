@@ -73,6 +73,7 @@ def instance_of(component: ComponentId, server: PostgresServer) -> Instance:
         listen=server.host,
         user=server.user,
         superuser=server.superuser,
+        config=server.config,
     )
 
 

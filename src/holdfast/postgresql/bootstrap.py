@@ -99,6 +99,8 @@ async def adopt(instance: Instance, settings: Settings, passwords: Passwords) ->
         raise NotDone(
             f"only a primary that was shut down cleanly can be adopted; its state is {control.state!r}"
         )
+    if not instance.configuration.exists():  # an empty one in its place would be silence about all of its settings
+        raise NotDone(f"{instance.configuration} is not there: name its postgresql.conf, under config")
     return await _make_ours(instance, settings, passwords, is_marked=False)
 
 

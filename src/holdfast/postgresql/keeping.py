@@ -18,6 +18,7 @@ from holdfast.postgresql.acknowledging import Acknowledging
 from holdfast.postgresql.asking import Standing, ask_followers, ask_history, ask_standing, remote, write
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
 from holdfast.postgresql.causing import Cause, Causing
+from holdfast.postgresql.clients import write_clients
 from holdfast.postgresql.comparing import could_serve, why_behind, why_unrecorded
 from holdfast.postgresql.control import Unreadable, read_control
 from holdfast.postgresql.faults import Unanswered
@@ -130,6 +131,7 @@ class Keeper:
         self._followed = None
         try:
             control = await read_control(self._instance)
+            self._is_unread |= write_clients(self._instance, settings.peers)
             self._is_unread |= write_settings(self._instance, settings, control.minimums)
             if self._is_unread:
                 await reload(self._instance)

@@ -8,16 +8,25 @@ from collections.abc import Callable
 
 from holdfast.model.ids import ComponentId, member_of, service_of
 from holdfast.model.postgresql import PostgresServer
-from holdfast.postgresql import files, postmaster, timelines
+from holdfast.postgresql import files, postmaster, running, timelines
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
-from holdfast.postgresql.bootstrap import INITDB_OPTIONS, NotDone, adopt, bootstrap, write_passwords
-from holdfast.postgresql.cloning import clone
-from holdfast.postgresql.control import Unreadable, read_control
+from holdfast.postgresql.bootstrap import (
+    INITDB_OPTIONS,
+    NotDone,
+    Passwords,
+    adopt,
+    bootstrap,
+    bootstrap_by_command,
+    write_passwords,
+)
+from holdfast.postgresql.cloning import Manner, clone
+from holdfast.postgresql.control import Control, Unreadable, read_control
 from holdfast.postgresql.files import unfinished
 from holdfast.postgresql.instance import SETTINGS
 from holdfast.postgresql.rewinding import Way, advise, rewind
 from holdfast.postgresql.running import NotStarted
 from holdfast.postgresql.settings import Settings, Upstream
+from holdfast.postgresql.spawning import spawn
 
 _LOOK_AGAIN_S = 0.2
 
@@ -42,15 +51,47 @@ class Readying:
         self.task = asyncio.create_task(self._run(), name=f"data of {component}")
 
     async def _run(self) -> Settings:
-        seen = postmaster.look(self._instance)
-        if seen.postmaster is not None:
-            raise NotStarted(f"a server that holdfast did not start runs there, as pid {seen.postmaster.pid}")
+        await self._end_strange()
         await postmaster.kill_everything(self._instance)
         await asyncio.to_thread(write_passwords, self._instance, self._books.passwords(self._service))
         while True:
             if (settings := await self._step()) is not None:
                 return settings
             await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _end_strange(self) -> None:
+        """Shut down in good order a server that somebody else started on our data: nobody bounds how long it serves.
+
+        Only if its data is the service's, or about to become that: another one's server is not ours to end.
+        """
+        while (seen := postmaster.look(self._instance)).postmaster is not None:
+            if unfinished(self._instance) is not None:
+                return  # left by a work of ours that was cut short
+            pid, why = seen.postmaster.pid, await self._why_foreign()
+            if why is not None and why:
+                raise NotStarted(f"a server that holdfast did not start runs there, as pid {pid}: {why}")
+            if why is None:
+                self._wait("the coordinator does not tell which data is the service's")
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                continue
+            self._begin(
+                f"a server that somebody else started there, as pid {pid}, is shut down and taken over"
+            )
+            await running.stop(self._instance, self.server.stop_timeout)
+
+    async def _why_foreign(self) -> str | None:
+        """Return why the data there is not the service's; empty: it is, or may become so. None: not known."""
+        system = await self._books.system(self._service)
+        if system is None:
+            return None
+        try:
+            own = (await read_control(self._instance)).system
+        except Unreadable as error:
+            return str(error)
+        if system:
+            return "" if own == system else _another_system(own, system)
+        is_first = member_of(self._component) == self._books.members(self._service)[0]
+        return "" if is_first else "the service has no data yet, and its first member makes it"
 
     async def _step(self) -> Settings | None:
         """Go one step further; return the settings once the data is ready."""
@@ -70,9 +111,7 @@ class Readying:
         except Unreadable as error:
             raise NotStarted(f"its data cannot be used: {error}") from None
         if control.system != system:
-            raise NotStarted(
-                f"its data is of system {control.system}, and the service's of {system}: move it away to have it cloned"
-            )
+            raise NotStarted(_another_system(control.system, system))
         timelines.forget_dead_ends(self._instance, control)
         return self._settings(None) if source is None else await self._follow(source, system)
 
@@ -82,9 +121,7 @@ class Readying:
             return self._wait("the service has no data yet: its first member makes it")
         settings, passwords = self._settings(None), self._books.passwords(self._service)
         if not is_whole:
-            self._begin("its first data is made")
-            options = (*INITDB_OPTIONS, *self.server.initdb)
-            control = await bootstrap(self._instance, settings, passwords, options=options)
+            control = await self._bootstrapped(settings, passwords)
             await asyncio.to_thread(self._admit_clients)
         elif not (self._instance.folder / SETTINGS).exists():
             self._begin("its data is taken over")
@@ -93,6 +130,14 @@ class Readying:
             control = await read_control(self._instance)
         await self._books.claim_system(self._service, control.system)
         return None  # whichever stands there now, the next step obeys it
+
+    async def _bootstrapped(self, settings: Settings, passwords: Passwords) -> Control:
+        if command := self.server.bootstrap:
+            self._begin(f"its first data is made by {command[0]}")
+            return await bootstrap_by_command(self._instance, settings, passwords, command, spawn)
+        self._begin("its first data is made")
+        options = (*INITDB_OPTIONS, *self.server.initdb)
+        return await bootstrap(self._instance, settings, passwords, options=options)
 
     async def _follow(self, source: Upstream, system: str) -> Settings | None:
         advice = await advise(self._instance, source, system)
@@ -115,7 +160,7 @@ class Readying:
 
     async def _cloned(self, source: Upstream, system: str, why: str) -> Settings:
         self._begin(f"it is cloned from {source.host}:{source.port}: {why}")
-        await clone(self._instance, source, system)
+        await clone(self._instance, source, system, Manner(methods=self.server.clone))
         return self._settings(source)
 
     def _settings(self, upstream: Upstream | None) -> Settings:
@@ -133,3 +178,7 @@ class Readying:
     def _begin(self, what: str) -> None:
         self.doing = what
         self._tell(self._component, what)
+
+
+def _another_system(own: str, system: str) -> str:
+    return f"its data is of system {own}, and the service's of {system}: move it away to have it cloned"

@@ -122,3 +122,14 @@ def test_tags_that_leave_nobody_are_told(members: str, said: str) -> None:
 
 def test_what_holdfast_sets_itself_is_refused_in_the_file() -> None:
     assert RESERVED == OWN
+
+
+def test_commands_make_the_first_data_and_the_copies() -> None:
+    commands = "bootstrap: [restore, '--to', x], clone: [[copy, a], tool], config: /etc/pg.conf, lag_max"
+    server = several(service().replace("lag_max", commands)).services["db"].members[0].run.managed
+    assert isinstance(server, PostgresServer)
+    assert server.bootstrap == ("restore", "--to", "x")
+    assert server.clone == (("copy", "a"), ("tool",))
+    assert server.config == "/etc/pg.conf"
+    told = wrong(service().replace("lag_max", "bootstrap: restore, initdb: [--no-sync], lag_max"))
+    assert any("initdb" in line and "goes without bootstrap" in line for line in told)
