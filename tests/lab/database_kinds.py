@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -30,7 +30,7 @@ class Kind(Protocol):
     user: str | None  # who owns that; None: we do
     has_drawn_reigns: bool  # and none that grow
 
-    def service(self, clients: list[str], wiring: dict[str, Any]) -> dict[str, Any]: ...
+    def service(self, clients: list[str], wiring: Mapping[str, Any]) -> dict[str, Any]: ...
     def is_whole(self) -> bool: ...
     def make_room(self) -> None: ...
     def reached(self, address: str, port: int, hosts: dict[str, str]) -> Where: ...
@@ -51,7 +51,7 @@ class PostgresKind:
         self.folder = self._database.folder
         self.user = owner()
 
-    def service(self, clients: list[str], wiring: dict[str, Any]) -> dict[str, Any]:
+    def service(self, clients: list[str], wiring: Mapping[str, Any]) -> dict[str, Any]:
         return self._database.service(clients=clients, **wiring)
 
     def is_whole(self) -> bool:
@@ -104,7 +104,7 @@ class RedisKind:
         self._password.write_text("lab\n", encoding="utf-8")
         self._hosts = tuple(host.name for host in cluster.site.hosts)
 
-    def service(self, clients: list[str], wiring: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - it lets in by password
+    def service(self, clients: list[str], wiring: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - it lets in by password
         parameters = {"appendonly": "yes", "appendfsync": "everysec", "save": '""'}
         server = {"data": str(self.folder / "{member}" / "data"), "password": str(self._password)}
         return {

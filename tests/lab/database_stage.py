@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class Stage:
 
     # --- its life -------------------------------------------------------------------------------------
 
-    def raise_up(self, wiring: dict[str, Any], on_coordinator_loss: str = "stop") -> None:
+    def raise_up(self, wiring: Mapping[str, Any], on_coordinator_loss: str = "stop") -> None:
         """Start everything, and let clients in. `wiring` are more keys of the server."""
         cluster, kind = self.cluster, self.kind
         hub = cluster.site.network[HUB]
