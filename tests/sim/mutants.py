@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from holdfast.detect import health
-from holdfast.failover import candidates, cutting, leaving, placing, roles, routing
+from holdfast.failover import candidates, cutting, leaving, placing, reading, roles, routing
 from holdfast.loop import (
     chronicle,
     commit,
@@ -52,6 +52,10 @@ class Mutant(NamedTuple):
 
 def nobody(*_: object) -> tuple[()]:
     return ()
+
+
+def _never_says(*_: object, **__: object) -> str:
+    return ""
 
 
 def _nobody_heard(*_: object) -> None:
@@ -244,6 +248,7 @@ MUTANTS = (
         ((observe_finished, "_promoted", _unknown_promote_is_failed(observe_finished._promoted)),),
     ),
     Mutant("standby_reached_before_its_promotion", ((routing, "_may_be_reached", _lane_of_any_role),)),
+    Mutant("stale_one_read_from", ((reading, "_why_stale", _never_says),)),
     Mutant("promoted_before_the_old_one_was_cut", ((cutting, "uncut", nobody),)),
     Mutant("silent_balancer_overlooked", ((observe_traffic, "_silence", _nobody_heard),)),
     Mutant("drift_overlooked", ((observe_traffic, "has_drifted", _never),)),

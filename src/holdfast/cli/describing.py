@@ -101,7 +101,9 @@ def describe_decision(decision: Decision) -> str:
 def describe_routing(routing: Routing) -> str:
     """Return where the traffic goes."""
     lanes = ", ".join(f"{name} {lane}" for name, lane in routing.lanes.items())
-    return f"active {routing.active} ({lanes})" if routing.active else lanes
+    text = f"active {routing.active} ({lanes})" if routing.active else lanes
+    reads = ", ".join(f"{name} {lane}" for name, lane in routing.readers.items())
+    return f"{text}; to read {reads}" if reads else text
 
 
 def describe_exit(how: Exit) -> str:

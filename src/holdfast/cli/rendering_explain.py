@@ -9,8 +9,10 @@ from holdfast.cli.table import Cell, Row, table, wrap
 from holdfast.cli.wall_clock import WallClock
 from holdfast.cli.why_not import WhyNot
 from holdfast.detect.judging import describe_exit as describe_absent
+from holdfast.failover import reading
 from holdfast.model import duty
 from holdfast.model.ids import component_id, member_of, pid_of
+from holdfast.model.policy import ServicePolicy
 from holdfast.model.state import (
     ComponentState,
     ProbeState,
@@ -51,6 +53,17 @@ def component_text(
     return lines
 
 
+def _unread(state: State, policy: ServicePolicy, now: Instant) -> list[str]:
+    """Return which standbys are not read from, and why."""
+    if policy.traffic is None or policy.traffic.read_only is None:
+        return []
+    whys = {member_of(m.id): reading.why_unread(state, policy, m, now) for m in state.members(policy.name)}
+    for member in policy.elsewhere:
+        report = state.elsewhere.get(component_id(policy.name, member.name))
+        whys[member.name] = report.unread if report is not None else "its host has not told yet"
+    return [f"{name}: {why}" for name, why in whys.items() if why]
+
+
 def service_text(state: State, name: str, now: Instant, clock: WallClock, paint: Paint) -> list[str]:
     """Return how one service is and why."""
     policy, service = state.policy.services[name], state.services[name]
@@ -69,6 +82,8 @@ def service_text(state: State, name: str, now: Instant, clock: WallClock, paint:
         lines += wrap(f"for {', '.join(missing)}, which it depends on", paint, first="  waits    ")
     if service.routed is not None:
         lines += wrap(describe_routing(service.routed), paint, first="  traffic  ")
+        for text in _unread(state, policy, now):
+            lines += wrap(text, paint, first="  unread   ")
     if service.switchover is not None:
         move = service.switchover
         lines += wrap(f"switchover to {move.to}, asked for by {move.by}", paint, first="  moving   ")

@@ -184,7 +184,7 @@ def drift_of(state: State, policy: ServicePolicy, now: Instant) -> tuple[str, ..
         return ()  # no traffic, nothing read back, or being changed this moment
     if service.routed is not None and now - service.routed_at < _READ_BACK_WITHIN:
         return ()  # what was read back may be from before the change
-    wanted, _ = routing.wanted_routing(state, policy, now)
+    wanted = routing.with_readers(routing.wanted_routing(state, policy, now)[0], state, policy, now)
     found = []
     for member, lane in wanted.lanes.items():
         seen = service.seen.get(member)
@@ -192,6 +192,11 @@ def drift_of(state: State, policy: ServicePolicy, now: Instant) -> tuple[str, ..
             found.append(f"{member} is unknown to the balancer")
         elif seen.lane != lane:
             found.append(f"{member} should be {lane}, the balancer has it {seen.lane}")
+    for member, lane in wanted.readers.items():
+        seen = service.seen_readers.get(member)
+        if seen is None or seen.lane != lane:
+            has = f"has it {seen.lane}" if seen is not None else "does not know it"
+            found.append(f"{member} should be {lane} for those who read, the balancer {has}")
     if wanted.active is not None and service.seen_active not in (wanted.active, None):
         found.append(f"{wanted.active} should be active, the balancer has {service.seen_active}")
     return tuple(found)

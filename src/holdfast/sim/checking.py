@@ -12,10 +12,10 @@ from holdfast.model.duty import balancer_runs, is_wanted
 from holdfast.model.events import Event, PolicyChanged, RestartRequested, ResumeRequested, Ticked
 from holdfast.model.ids import ComponentId, Epoch, ServiceName, component_id, member_of, service_of
 from holdfast.model.observation import Outcome
-from holdfast.model.policy import Mode
-from holdfast.model.routing import Lane
+from holdfast.model.policy import Mode, Purpose
+from holdfast.model.routing import Lane, Routing
 from holdfast.model.standing import Role, Status
-from holdfast.model.state import ComponentState, ProcessAbsent, State
+from holdfast.model.state import ComponentState, ProbeState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.time import SECOND, Instant, show_duration
 from holdfast.model.value import replace
 from holdfast.sim.clockwork import Clockwork
@@ -172,6 +172,10 @@ class Checking:
             member = after.components[component_id(decision.service, name)]
             if member.id in self._world.hooked and lane is Lane.IN and member.role is not Role.PRIMARY:
                 self._break("standby_reached", f"{member.id} is routed to and is {member.role}")
+        for name, lane in decision.routing.readers.items():
+            member = after.components[component_id(decision.service, name)]
+            if lane is Lane.IN and (why := _why_unread(after, member, decision.routing)):
+                self._break("stale_read", f"{member.id} is read from, though {why}")
 
     def _judge_cut(self, after: State, decision: Promote) -> None:
         """Judge that nobody else is reached any more, as far as there is a balancer that says so."""
@@ -269,6 +273,21 @@ class Checking:
         for (action, subject), since in self._missed.items():
             if now - since > _MISSED_MAX:
                 self._break("missed", f"{action} {subject} has been due for {show_duration(now - since)}")
+
+
+def _why_unread(state: State, member: ComponentState, routing: Routing) -> str:
+    """Return why nobody should be sent to read from this member; empty if they may."""
+    if not isinstance(member.process, ProcessRunning) or member.process.stopped_since is not None:
+        return "it does not run"
+    if member.role is Role.PRIMARY:
+        others = [lane for name, lane in routing.readers.items() if name != member_of(member.id)]
+        is_cut = routing.lanes[member_of(member.id)] is not Lane.IN
+        return "it is primary" if is_cut or Lane.IN in others else ""
+    policy = state.policy.services[service_of(member.id)].member(member_of(member.id))
+    assert policy is not None
+    reading = [probe.name for probe in policy.probes if probe.purpose is Purpose.READING]
+    seen = [member.probes.get(name, ProbeState()) for name in reading]
+    return "it says no" if any(probe.passed is False for probe in seen) else ""
 
 
 def _is_idle(state: State, component: ComponentState, now: Instant) -> bool:

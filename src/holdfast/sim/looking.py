@@ -94,7 +94,7 @@ class Looking:
                 now + probe.timeout,
                 "no answer",
             )
-        if probe.purpose is Purpose.READINESS and world.has(FaultKind.UNREADY, id_, now):
+        if probe.purpose in (Purpose.READINESS, Purpose.READING) and world.has(FaultKind.UNREADY, id_, now):
             return Observation(Outcome.FAILED, Layer.CONTENT, Failure.STATUS, quick, now + quick, "HTTP 503")
         if world.has(FaultKind.DEGRADED, id_, now):
             return Observation(Outcome.DEGRADED, Layer.CONTENT, Failure.NONE, quick, now + quick, "slow disk")
@@ -125,7 +125,7 @@ class Looking:
         for service in policy.services.values():
             if service.traffic is not None:
                 active, members = self._world.traffic(service, now)
-                event = TrafficSeen(now, service.name, active, members)
+                event = TrafficSeen(now, service.name, active, members, self._world.readers(service))
                 self._shell.later(
                     self._chance.between(MILLISECOND, 10 * MILLISECOND), partial(self._shell.put, event)
                 )

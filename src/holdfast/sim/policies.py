@@ -22,6 +22,7 @@ from holdfast.model.policy import (
     TcpCheck,
     TrafficPolicy,
 )
+from holdfast.model.reading import ReadPolicy
 from holdfast.model.time import MILLISECOND, SECOND
 from holdfast.model.value import replace
 
@@ -37,6 +38,7 @@ RESTART = RestartPolicy(
 )
 FLAPPING = FlapPolicy(falls_max=3, window=6 * SECOND, hold_min=SECOND, hold_max=4 * SECOND)
 TRAFFIC = TrafficPolicy("127.0.0.1", 8080, drain_timeout=2 * SECOND)
+READS = replace(TRAFFIC, read_only=ReadPolicy("127.0.0.1", 8081))
 BALANCER = "haproxy"
 
 LIVE = ProbePolicy(
@@ -48,6 +50,7 @@ LIVE = ProbePolicy(
     every_suspect=100 * MILLISECOND,
 )
 READY = replace(LIVE, name="ready", purpose=Purpose.READINESS)
+FRESH = replace(LIVE, name="fresh", purpose=Purpose.READING)
 STARTUP = replace(LIVE, name="startup", purpose=Purpose.STARTUP)
 
 System = dict[str, Policy]  # variants of one file; "base" is where it begins
@@ -156,10 +159,11 @@ def systems() -> dict[str, System]:
     failback = replace(service("pair", pair, members("ab", LIVE)), failback=True)
     one_for_all = service("pair", pair, members("ab", LIVE), strategy=Strategy.ONE_FOR_ALL)
     rest = service("trio", spread, members("abc", LIVE, READY), strategy=Strategy.REST_FOR_ONE)
+    three = replace(service("three", pair, members("abc", LIVE, FRESH, hooks=True)), traffic=READS)
     return {
         "pair": variants(policy(service("pair", pair, members("ab", LIVE, READY))), "pair"),
         "pair_hooks": variants(policy(service("pair", pair, members("ab", LIVE, hooks=True))), "pair"),
-        "trio_hooks": variants(policy(service("three", pair, members("abc", LIVE, hooks=True))), "three"),
+        "trio_hooks": variants(policy(three), "three"),
         "failback": variants(policy(failback), "pair"),
         "spread": variants(policy(service("trio", spread, members("abc", STARTUP, LIVE, READY))), "trio"),
         "single": variants(policy(service("one", one, members("ab", LIVE), has_traffic=False)), "one"),

@@ -63,6 +63,8 @@ def _service(state: State, world: World, service: ServicePolicy) -> Iterator[str
         serves = service.mode is Mode.ACTIVE_ACTIVE or id_ in holders
         if serves and lane is not Lane.IN:
             yield f"{id_} should get traffic and is {lane}"
+        if member.name in carried.readers and (carried.readers[member.name] is Lane.IN) == (id_ in holders):
+            yield f"{id_} is {carried.readers[member.name]} for those who read"
         if (
             not serves
             and id_ in world.lives

@@ -46,6 +46,7 @@ class Carried:
     active: MemberName | None
     lanes: dict[MemberName, Lane]
     busy_until: dict[MemberName, Instant] = field(default_factory=dict)  # its last session ends then
+    readers: dict[MemberName, Lane] = field(default_factory=dict)
 
 
 class World:
@@ -100,7 +101,7 @@ class World:
                 busy[name] = ends
             elif lane in (Lane.OUT, Lane.DOWN):
                 busy[name] = now
-        self.balancer[service] = Carried(routing.active, dict(routing.lanes), busy)
+        self.balancer[service] = Carried(routing.active, dict(routing.lanes), busy, dict(routing.readers))
 
     def traffic(
         self, policy: ServicePolicy, now: Instant
@@ -117,6 +118,19 @@ class World:
             )
             seen[member.name] = MemberTraffic(lane, int(is_busy and life is not None), is_up)
         return (carried.active if carried else None), seen
+
+    def readers(self, policy: ServicePolicy) -> dict[MemberName, MemberTraffic]:
+        """Return what the balancer says of those of one service who are read from: it opens to nobody by itself."""
+        if policy.traffic is None or policy.traffic.read_only is None:
+            return {}
+        carried = self.balancer.get(policy.name)
+        lanes = carried.readers if carried is not None else {}
+        return {
+            member.name: MemberTraffic(
+                lanes.get(member.name, Lane.OUT), 0, component_id(policy.name, member.name) in self.lives
+            )
+            for member in policy.members
+        }
 
     def seen(self) -> tuple[ProcessSeen, ...]:
         """Return what a look at the processes finds now."""
