@@ -125,7 +125,6 @@ class Postgres:
             position = await running.promote(instance, settings, server.promote_timeout)
             if position.timeline not in self._begun[component]:
                 return await _disown(instance, f"it began timeline {position.timeline}, which is not its own")
-            timelines.forget_taken(instance)
         except _REFUSALS as refusal:
             return Result(Ending.FAILED, str(refusal))
         self._tell(component, f"it is primary from {position}" + (f"; {won.told}" if won.told else ""))
