@@ -34,6 +34,7 @@ class WeaknessCode(StrEnum):
     NO_PROBES = "no_probes"
     NO_LIVENESS = "no_liveness"
     NO_HTTP_PROBE = "no_http_probe"
+    NO_READING_PROBE = "no_reading_probe"
     SLOW_DETECTION = "slow_detection"
     BUDGET_NEVER_SPENT = "budget_never_spent"
     NO_RESTARTS = "no_restarts"
@@ -139,6 +140,16 @@ def _http_probes(service: ServicePolicy) -> Iterator[Weakness]:
         yield Weakness(WeaknessCode.NO_HTTP_PROBE, service.name, text, "add a probe with http: /")
 
 
+def _reads(_: Policy, service: ServicePolicy) -> Iterator[Weakness]:
+    if service.traffic is None or service.traffic.read_only is None:
+        return
+    silent = [m.name for m in service.members if not any(p.purpose is Purpose.READING for p in m.probes)]
+    if silent:
+        text = f"{', '.join(silent)} of {service.name}: read from as standbys, and nothing tells how old their data is"
+        advice = "add a probe with purpose: reading that fails while a standby is too far behind"
+        yield Weakness(WeaknessCode.NO_READING_PROBE, service.name, text, advice)
+
+
 def _detection(_: Policy, service: ServicePolicy) -> Iterator[Weakness]:
     slow: dict[str, Duration] = {}
     for member in service.members:
@@ -196,6 +207,7 @@ _LOOKS: tuple[Callable[[Policy, ServicePolicy], Iterator[Weakness]], ...] = (
     _redundancy,
     _likeness,
     _probes,
+    _reads,
     _detection,
     _restarts,
     _stopping,

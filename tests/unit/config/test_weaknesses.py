@@ -25,6 +25,12 @@ def test_two_probed_members_are_weak_only_in_that_they_share_a_host() -> None:
         (TWO, WeaknessCode.NO_PROBES),
         (TWO + "probes: { a: { http: /, purpose: readiness } }", WeaknessCode.NO_LIVENESS),
         (TWO + "probes: { a: { tcp: '{port}' } }\ntraffic: { listen: 80 }", WeaknessCode.NO_HTTP_PROBE),
+        (
+            TWO.replace("active-active", "active-standby")
+            + PROBED
+            + "traffic: { listen: 80, read_only: { listen: 81 } }",
+            WeaknessCode.NO_READING_PROBE,
+        ),
         (TWO.replace("{port}", "x") + PROBED, WeaknessCode.SAME_COMMAND),
         (TWO + "probes: { a: { http: /, every: 1m } }", WeaknessCode.SLOW_DETECTION),
         (TWO + PROBED + "restart: { backoff: 15s, max: 5 }", WeaknessCode.BUDGET_NEVER_SPENT),
