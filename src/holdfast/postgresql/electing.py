@@ -100,8 +100,7 @@ async def _write(
 ) -> str:
     """Write the record under which it becomes primary; return why not, if so. The transaction asks the lease once more."""
     (kept, words), me = compared, member_of(component)
-    before = kept.record if kept.record is not None else Record(me)
-    after = replace(record_after(before, me, words, rule), epoch=lease)
+    after = replace(record_after(me, words, rule), epoch=lease)
     why = await books.write_record(service_of(component), after, kept, lease)
     return f"it could not be written down that it becomes primary: {why}" if why else ""
 

@@ -237,17 +237,12 @@ def why_not(record: Record, candidate: MemberName, heard: Mapping[MemberName, Po
     return ""
 
 
-def record_after(
-    record: Record, candidate: MemberName, heard: Mapping[MemberName, Position], rule: Rule
-) -> Record:
+def record_after(candidate: MemberName, heard: Mapping[MemberName, Position], rule: Rule) -> Record:
     """Return the record under which `candidate` becomes primary with `rule` in force from its first commit on.
 
-    Who is as far as the candidate has all that was acknowledged, and may vote at once as far as `rule` fits. Of a
-    primary that comes back itself nobody else is known to be so far, unless the record said so.
+    The candidate has all that was acknowledged; who is exactly as far has it too, and may vote at once as far as `rule`
+    fits. That goes for a primary that comes back itself as well.
     """
-    if candidate == record.primary:
-        return Record(candidate)
-    # Whoever is further has all of it as well, and something that nobody needs: it has to rewind before it streams.
     equal = tuple(
         sorted(name for name, position in heard.items() if name != candidate and position == heard[candidate])
     )

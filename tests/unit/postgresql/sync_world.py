@@ -211,7 +211,7 @@ class World:
         followers = [Member(name, is_streaming=True) for name in election.heard if name != candidate.name]
         rule = synchronous.rule_after(self.wish, followers)
         if self.bug is not Bug.OPENS_UNRECORDED:
-            self.record = synchronous.record_after(record, candidate.name, election.heard, rule)
+            self.record = synchronous.record_after(candidate.name, election.heard, rule)
         self.open(candidate, rule)
 
     def open(self, host: Host, rule: Rule) -> None:
