@@ -56,9 +56,9 @@ class Database:
             },
         }
 
-    def raise_up(self, **more: Any) -> None:
+    def raise_up(self, lease: str = "2s", **more: Any) -> None:
         """Start everything; `more` are keys of `run.postgresql`."""
-        self.cluster.write({"db": self.service(**more)}, lease="2s")
+        self.cluster.write({"db": self.service(**more)}, lease=lease)
         self.cluster.start_agents()
         self.cluster.until(self.is_whole, "a primary and two standbys that stream", RECOVERS_S)
         self.on(self.primary(), "create table seen (number bigint primary key)")

@@ -208,8 +208,11 @@ async def write(instance: Instance, within: Duration = ASK_WITHIN) -> int:
         ):  # a user dropped it: that is no reason to fail over, again and again
             ((row,),) = (await ask(target, *prepare_writing(), statement, within=within))[-1:]
             return int(row[0] or 0)
-        if unanswered.sqlstate == "42501" and look_at_room(instance).is_read_only:
-            raise Unanswered(Fault.IO, f"the file system is read-only: {unanswered}", "42501") from None
+        if unanswered.sqlstate == "42501":  # a superuser has all rights: it is files that cannot be written
+            why = (
+                "the file system is read-only" if look_at_room(instance).is_read_only else "a file is refused"
+            )
+            raise Unanswered(Fault.IO, f"{why}: {unanswered}", "42501") from None
         raise
     return int(row[0] or 0)
 
@@ -222,8 +225,16 @@ def prepare_writing() -> tuple[str, ...]:
 def look_at_room(instance: Instance) -> Room:
     """Return how the disk under the data is. OSError where there is none."""
     found = os.statvfs(instance.data)
-    is_read_only = bool(found.f_flag & os.ST_RDONLY)
+    is_read_only = bool(found.f_flag & os.ST_RDONLY) or _gave_up(os.stat(instance.data).st_dev)  # noqa: PTH116
     return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, is_read_only)
+
+
+def _gave_up(device: int) -> bool:
+    """Tell whether a file system went read-only by itself after an error: newer kernels show that here only."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123 - read often
+        fields = (line.split() for line in mounts)
+        return any(each[2] == number and "emergency_ro" in each[-1].split(",") for each in fields)
 
 
 def _lsn(text: str | None) -> Lsn:

@@ -16,7 +16,7 @@ from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import run
 from holdfast.postgresql.recovery_target import recover_to_target
 from holdfast.postgresql.running import Spawner
-from holdfast.postgresql.settings import Settings, include, write_settings
+from holdfast.postgresql.settings import Settings, write_settings
 
 INITDB_OPTIONS = ("--data-checksums", "--encoding=UTF8")
 # What pg_rewind calls on its source; see its manual.
@@ -99,7 +99,9 @@ async def adopt(instance: Instance, settings: Settings, passwords: Passwords) ->
         raise NotDone(
             f"only a primary that was shut down cleanly can be adopted; its state is {control.state!r}"
         )
-    if not instance.configuration.exists():  # an empty one in its place would be silence about all of its settings
+    if (
+        not instance.configuration.exists()
+    ):  # an empty one in its place would be silence about all of its settings
         raise NotDone(f"{instance.configuration} is not there: name its postgresql.conf, under config")
     return await _make_ours(instance, settings, passwords, is_marked=False)
 
@@ -108,11 +110,11 @@ async def _make_ours(
     instance: Instance, settings: Settings, passwords: Passwords, *, is_marked: bool = True
 ) -> Control:
     write_passwords(instance, passwords)
-    include(instance)
+    # Before a server runs on it: pg_control then has the operator's values, below which no standby could start later.
+    write_settings(instance, settings)
     done = await single_user.recover_alone(instance, _statements(instance, passwords))
     if not done.is_good:
         raise NotDone(f"roles: {done.last_words}")
-    write_settings(instance, settings)
     if is_marked:
         files.finish(instance)
     return await read_control(instance)

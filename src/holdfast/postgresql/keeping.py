@@ -66,8 +66,11 @@ class Keeper:
         self._causing = Causing(self._instance)
         self._noticing = Noticing(self._instance, server.parameters)
 
-    async def look(self, role: Role, epoch: Epoch, within: Duration) -> Sight:
-        """Do what is due, and return how the server is. `epoch`: under which it has, or last had, the role."""
+    async def look(self, role: Role, epoch: Epoch, within: Duration, *, is_paused: bool = False) -> Sight:
+        """Do what is due, and return how the server is. `epoch`: under which it has, or last had, the role.
+
+        `is_paused`: an operator works on it, so it is not ended.
+        """
         # In this order: whoever is followed from now on tells of a lease that is newer than what was seen before.
         newest = self._books.newest_lease(service_of(self._component))
         source = source_of(self._component, self._books)
@@ -92,7 +95,8 @@ class Keeper:
             sight = Sight(position=self._coarse(standing.position), commits=self._acknowledging.told)
             cause = self._causing.of_primary(standing, can_be_replaced=self._can_be_replaced())
         else:
-            await self._end_if_diverged(standing, source)
+            if not is_paused:
+                await self._end_if_diverged(standing, source)
             sight = self._of_standby(standing, source, newest)
             cause = await self._following(standing, source)
         return _with_cause(replace(sight, note=note), cause)

@@ -19,6 +19,7 @@ from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.coordination.recipes.records import Records
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import MemberReport, lease_of
+from holdfast.model.duty import pause_of
 from holdfast.model.events import Event, Probed
 from holdfast.model.ids import (
     ComponentId,
@@ -283,7 +284,8 @@ class PostgresCare:
         if keeper is None or incarnation != process.incarnation or keeper.server != server:
             keeper = Keeper(id_, server, self._books)
             self._keepers[id_] = process.incarnation, keeper
-        sight = await keeper.look(component.role, component.epoch, probe.timeout)
+        is_paused = pause_of(self._state(), service, now) is not None
+        sight = await keeper.look(component.role, component.epoch, probe.timeout, is_paused=is_paused)
         # A standby that nobody gives a log to is about to be compared, or to be given one.
         is_short = bool(sight.problem) or (component.role is Role.STANDBY and cue.primary is None)
         self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
