@@ -53,6 +53,7 @@ def cluster_banners(cluster: ClusterStatus, paint: Paint) -> list[str]:
     if cluster.policy_waiting:
         found.append(("POLICY ", cluster.policy_waiting, Tone.WARN))
     found += [(f"HOLDING {lease.service}: ", _by_promise(lease), Tone.WARN) for lease in _held(cluster)]
+    found += [(f"ALONE {lease.service}: ", _alone(lease), Tone.WARN) for lease in _unfollowed(cluster)]
     found += [(f"WITHHELD {subject}: ", why, Tone.WARN) for subject, why in cluster.withheld.items()]
     if refused := refused_beats(cluster):
         found.append(("BEATS ", refused, Tone.WARN))
@@ -67,6 +68,31 @@ def _held(cluster: ClusterStatus) -> list[LeaseStatus]:
 def _by_promise(lease: LeaseStatus) -> str:
     words = ", ".join(f"{host} ({show(left)} left)" for host, left in lease.promised_by.items())
     return f"it serves on, by promise not to take over of {words}"
+
+
+def _unfollowed(cluster: ClusterStatus) -> list[LeaseStatus]:
+    """Return the leases of databases that were promised standbys which have everything, and have none."""
+    return [lease for lease in cluster.leases if lease.record is not None and not lease.record.voters]
+
+
+def _alone(lease: LeaseStatus) -> str:
+    assert lease.record is not None
+    return "; ".join(word for word in (lease.commits, lease.record.words) if word)
+
+
+def commit_lines(cluster: ClusterStatus, paint: Paint) -> list[str]:
+    """Return for whom commits of each database wait, and who may be promoted; where nobody may, a banner says so."""
+    return [
+        piece
+        for lease in cluster.leases
+        if lease.record is not None and lease.record.voters
+        for piece in wrap(
+            "; ".join((lease.commits or "commits: not known", lease.record.words)),
+            paint,
+            first=f"{lease.service}: ",
+            rest="  ",
+        )
+    ]
 
 
 def refused_beats(cluster: ClusterStatus) -> str:

@@ -12,7 +12,7 @@ The first column says it without colour: `*` clients are sent to it, `o` it stan
 
 from holdfast.agent.cluster_status import ClusterStatus
 from holdfast.cli.painting import Paint, Tone
-from holdfast.cli.rendering_hosts import cluster_banners, hosts_block, show
+from holdfast.cli.rendering_hosts import cluster_banners, commit_lines, hosts_block, show
 from holdfast.cli.standing import ComponentStanding, PauseStanding, ServiceStanding, Standing, Verdict
 from holdfast.cli.table import Cell, bar, line, table, widths, wrap
 from holdfast.model.standing import Status
@@ -51,6 +51,8 @@ def status_text(standing: Standing, paint: Paint, *, problem: str = "") -> str:
         lines += ["", *_services(standing.services, paint)]
     if standing.components:
         lines += ["", *_components(standing.components, paint)]
+    if standing.cluster is not None and (told := commit_lines(standing.cluster, paint)):
+        lines += ["", *told]
     for number, incident in enumerate(standing.incidents):
         text = f"{incident.cause or 'cause not yet known'}; open for {show(incident.since_seconds)}"
         lines += [""] if number == 0 else []

@@ -4,6 +4,7 @@ from holdfast.agent.cluster_status import ClusterStatus, ElsewhereStatus, HostSt
 from holdfast.loop.cluster.state import Note
 from holdfast.model.cluster import LEASE_BLOCK, Assignment, Lease, MemberReport
 from holdfast.model.policy import MemberPolicy, Mode, Policy, ProcessSpec, ServicePolicy
+from holdfast.model.postgresql import Record
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import ServiceState, State
@@ -169,6 +170,17 @@ def holding() -> tuple[State, ClusterStatus]:
         hosts=hosts,
         leases=(held,),
     )
+
+
+def committing(*voters: str) -> tuple[State, ClusterStatus]:
+    """Return the calm world of a database whose commits wait for standbys, or would."""
+    record = Record("db-2", voters, max(1, len(voters)), epoch=3)
+    told = (
+        "commits wait for 1 of db-1, db-3"
+        if voters
+        else "commits wait for no standby: none follows closely enough"
+    )
+    return calm(), replace(cluster(), leases=(replace(lease(), commits=told, record=record),))
 
 
 def rolling() -> tuple[State, ClusterStatus]:

@@ -39,6 +39,8 @@ def status(world: tuple[State, ClusterStatus]) -> SystemStatus:
         ("host-lost", cluster_worlds.h2_lost()),
         ("holding", cluster_worlds.holding()),
         ("rolling", cluster_worlds.rolling()),
+        ("committing", cluster_worlds.committing("db-1", "db-3")),
+        ("committing-alone", cluster_worlds.committing()),
     ],
 )
 def test_screens_of_several_hosts_are(name: str, world: tuple[State, ClusterStatus]) -> None:
