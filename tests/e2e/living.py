@@ -105,7 +105,7 @@ class LivingSystem:
 
     def processes(self) -> list[int]:
         """Return every process that has this folder in its command line: agents, components, HAProxy."""
-        mine = os.fsencode(self.folder) + b"/"
+        mine = tuple(os.fsencode(self.folder) + end for end in (b"/", b"\0"))
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -113,7 +113,7 @@ class LivingSystem:
                     command = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if mine in command:
+                if any(each in command for each in mine):
                     found.append(int(entry.name))
         return found
 
