@@ -41,9 +41,9 @@ sim: venv ## simulate faults on virtual time (SEEDS=200: how many seeds; ARGS=".
 sim-night: venv ## a million schedules of several hosts: some hours on two cores (SEEDS=..., ARGS="--first 1000000" for others)
 	@$(PY) -m holdfast.sim --cluster --seeds $(if $(filter 200,$(SEEDS)),1000000,$(SEEDS)) --jobs $$(nproc) $(ARGS)
 
-lab: bootstrap ## thirty random sequences of faults on PostgreSQL on three hosts, then thirty on witnesses (HOLDFAST_LAB_SEEDS=17 plays one again)
+lab: bootstrap ## thirty random sequences of faults on each kind of service on three hosts (HOLDFAST_LAB_SEEDS=17 plays one again)
 	@HOLDFAST_LAB_SEEDS=$${HOLDFAST_LAB_SEEDS:-$$(seq -s, 30)} $(PY) -m pytest -q -o session_timeout=7200 \
-		tests/lab/test_random_database_faults.py tests/lab/test_random_faults.py $(ARGS)
+		tests/lab/test_random_*.py $(ARGS)
 
 bench: venv ## measure: runs each bench/*.py, side by side with what it is compared with
 	@for file in bench/*.py; do echo "== $$file"; $(PY) $$file $(ARGS) || exit 1; done

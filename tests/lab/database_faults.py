@@ -1,6 +1,6 @@
 """The faults that are played on a database in the lab, one at a time or two that meet, drawn from a number.
 
-The host that suffers is mostly the primary's. What lasts is ended by `mend`, which also brings back what was killed and is not
+The host that suffers is mostly the primary's. What lasts is ended by `_mend`, which also brings back what was killed and is not
 holdfast's to start: the host's agent, the servers of the coordinator.
 """
 
@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -17,27 +18,68 @@ from tests.lab.database_stage import Stage
 from tests.lab.history import note
 from tests.lab.several_hosts import ask
 
+ROUNDS: Final = 2
+TWO_MEET: Final = 0.6
+SECOND_WITHIN_S: Final = 3.0  # of the first: while the failover is under way
+LASTS_S: Final = (0.5, 5.0)
 ALL_FROZEN_S: Final = 10.0
 HITS_PRIMARY: Final = 0.7
 AHEAD_S: Final = 3600
 
 
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault that was drawn: what, to whom, and how long after the one before."""
+
+    kind: str
+    is_at_primary: bool
+    number: int  # which of the hosts, if it is not the primary
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Faults that meet, and how long they last."""
+
+    strikes: tuple[Strike, ...]
+    lasts_s: float
+
+
+def draw(chance: Random) -> tuple[Round, ...]:
+    """Draw a sequence, all at once: what comes of a fault changes nothing of those that follow."""
+    return tuple(_round(chance) for _ in range(ROUNDS))
+
+
+def _round(chance: Random) -> Round:
+    first = _strike(chance, 0.0)
+    second = _strike(chance, chance.uniform(0, SECOND_WITHIN_S))
+    strikes = (first, second) if chance.random() < TWO_MEET else (first,)
+    return Round(strikes, chance.uniform(*LASTS_S))
+
+
+def _strike(chance: Random, after_s: float) -> Strike:
+    kind = chance.choice(sorted(KINDS))
+    return Strike(kind, chance.random() < HITS_PRIMARY, chance.randrange(60), after_s)
+
+
 class Play:
     """What is done to one stage."""
 
-    def __init__(self, stage: Stage, chance: Random) -> None:
+    def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.chance = chance
         self.nemesis = stage.cluster.nemesis
         self.played: list[str] = []
         self.crashed: set[str] = set()
         self.lasts_s = 0.0
         self._harmed: set[str] = set()  # where agent or guard suffers
 
-    def strike(self) -> None:
-        """Do one thing, mostly to the host that serves."""
-        name = self.chance.choice(sorted(KINDS))
-        self.inflict(name, self._victim())
+    def play(self, drawn: Round) -> None:
+        """Strike, and mend."""
+        for strike in drawn.strikes:
+            time.sleep(strike.after_s)
+            self.inflict(strike.kind, self._victim(strike))
+        time.sleep(drawn.lasts_s)
+        self._mend()
 
     def inflict(self, name: str, host: str) -> None:
         """Do this to this host."""
@@ -45,7 +87,7 @@ class Play:
         note(self.stage.cluster.history, "fault", self.played[-1])
         KINDS[name](self, host)
 
-    def mend(self) -> None:
+    def _mend(self) -> None:
         """End all that lasts."""
         stage = self.stage
         if self.lasts_s:
@@ -74,12 +116,10 @@ class Play:
     def others(self, host: str) -> list[str]:
         return [name for name in self.stage.hosts if name != host]
 
-    def _victim(self) -> str:
+    def _victim(self, strike: Strike) -> str:
         hosts = [host for host in self.stage.hosts if host not in self.crashed]
         primary = self.stage.primary()
-        return (
-            primary if primary in hosts and self.chance.random() < HITS_PRIMARY else self.chance.choice(hosts)
-        )
+        return primary if strike.is_at_primary and primary in hosts else hosts[strike.number % len(hosts)]
 
     def server_processes(self, host: str, rank: int | None = None) -> list[int]:
         """Return the server's processes there, the main one first; with `rank` only those of that."""
@@ -144,7 +184,7 @@ def freeze_guard(play: Play, host: str) -> None:
 
 def move_clock(play: Play, host: str) -> None:
     if (clock := play.stage.clocks.get(host)) is not None:
-        clock.set_ahead(play.chance.choice([-AHEAD_S, AHEAD_S]))
+        clock.set_ahead(AHEAD_S if len(play.played) % 2 else -AHEAD_S)
 
 
 def switch_over(play: Play, host: str) -> None:

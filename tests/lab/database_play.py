@@ -2,21 +2,16 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
-from tests.lab.database_faults import Play
+from tests.lab.database_faults import Play, Round, Strike, draw
 from tests.lab.database_stage import Stage, Told
 
-SEEDS: Final = [int(seed) for seed in os.environ.get("HOLDFAST_LAB_SEEDS", "1,2").split(",")]
+SEEDS: Final = [int(seed) for seed in os.environ.get("HOLDFAST_LAB_SEEDS", "2,16").split(",")]
 ONLY: Final = os.environ.get("HOLDFAST_LAB_FAULT")
-ROUNDS: Final = 2
-TWO_AT_ONCE: Final = 0.6
-SECOND_WITHIN_S: Final = 3.0  # of the first: while the failover is under way
-LASTS_S: Final = (0.5, 5.0)
 
 Property = Callable[[str, object], None]
 
@@ -27,9 +22,21 @@ class Drawn:
 
     seed: int
     what: str  # for people
-    chance: Random
     on_coordinator_loss: str
     wiring: Mapping[str, Any]
+    rounds: tuple[Round, ...]
+
+
+def drawn_from(seed: int, wirings: Mapping[str, Mapping[str, Any]]) -> Drawn:
+    """Draw a sequence by its number. `wirings`: of which keys of the server one is drawn, by name."""
+    chance = Random(seed)
+    on_coordinator_loss, what = chance.choice(["stop", "hold"]), chance.choice(list(wirings))
+    rounds = draw(chance)
+    if ONLY is not None:
+        rounds = tuple(
+            replace(each, strikes=(Strike(ONLY, is_at_primary=True, number=0),)) for each in rounds
+        )
+    return Drawn(seed, what, on_coordinator_loss, wirings[what], rounds)
 
 
 def play_through(stage: Stage, drawn: Drawn, record_property: Property) -> None:
@@ -37,10 +44,10 @@ def play_through(stage: Stage, drawn: Drawn, record_property: Property) -> None:
     told: Told | None = None
     with stage:
         stage.raise_up(drawn.wiring, drawn.on_coordinator_loss)
-        play = Play(stage, drawn.chance)
+        play = Play(stage)
         try:
-            for _ in range(ROUNDS):
-                _play_round(play)
+            for each in drawn.rounds:
+                play.play(each)
                 stage.settle()
             told = stage.judged()
         finally:
@@ -48,20 +55,6 @@ def play_through(stage: Stage, drawn: Drawn, record_property: Property) -> None:
     said = "\n".join(f"{name}: {each}" for name, each in told.judgements.items())
     sys.stderr.write(f"{play.played}\n{said}\n")
     assert not told.not_kept, f"seed {drawn.seed}, after {play.played}:\n{told.not_kept}"
-
-
-def _play_round(play: Play) -> None:
-    """Strike once or twice, and mend."""
-    chance = play.chance
-    if ONLY:
-        play.inflict(ONLY, play.stage.primary())
-    else:
-        play.strike()
-        if chance.random() < TWO_AT_ONCE:
-            time.sleep(chance.uniform(0, SECOND_WITHIN_S))
-            play.strike()
-    time.sleep(chance.uniform(*LASTS_S))
-    play.mend()
 
 
 def _row(drawn: Drawn, play: Play, told: Told | None) -> list[str]:

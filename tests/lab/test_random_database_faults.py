@@ -6,16 +6,16 @@ One kind of fault alone: HOLDFAST_LAB_FAULT=freeze_server; one kind of commit: H
 """
 
 import os
-from random import Random
 
 import pytest
 
 from tests.lab.database_kinds import PostgresKind
-from tests.lab.database_play import SEEDS, Drawn, Property, play_through
+from tests.lab.database_play import SEEDS, Property, drawn_from, play_through
 from tests.lab.database_stage import Stage
 from tests.lab.hosts import Cluster
 
 COMMITS = os.environ.get("HOLDFAST_LAB_COMMIT", "asynchronous,synchronous,quorum").split(",")
+WIRINGS = {commit: {} if commit == "asynchronous" else {"commit": commit} for commit in COMMITS}
 
 
 @pytest.mark.slow
@@ -24,8 +24,6 @@ COMMITS = os.environ.get("HOLDFAST_LAB_COMMIT", "asynchronous,synchronous,quorum
 def test_whatever_comes_the_database_keeps_its_promises(
     etcd3: Cluster, seed: int, record_property: Property
 ) -> None:
-    chance = Random(seed)
-    on_coordinator_loss, commit = chance.choice(["stop", "hold"]), chance.choice(COMMITS)
-    wiring = {} if commit == "asynchronous" else {"commit": commit}
-    stage = Stage(etcd3, PostgresKind(etcd3), is_lossless=bool(wiring))
-    play_through(stage, Drawn(seed, commit, chance, on_coordinator_loss, wiring), record_property)
+    drawn = drawn_from(seed, WIRINGS)
+    stage = Stage(etcd3, PostgresKind(etcd3), is_lossless=drawn.what != "asynchronous")
+    play_through(stage, drawn, record_property)
