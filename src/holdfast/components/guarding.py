@@ -28,7 +28,7 @@ from holdfast.components.records import Folder
 from holdfast.guard import messages, remembering
 from holdfast.guard.command import command
 from holdfast.guard.facts import Facts
-from holdfast.guard.messages import Arm, Ask, Disarm, Extend, Request
+from holdfast.guard.messages import Arm, Ask, Disarm, Extend, Leave, Request
 from holdfast.model.ids import ComponentId
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant, show_duration
 from holdfast.model.value import Value
@@ -151,6 +151,7 @@ class Guarding:
         self._started: Identity | None = None  # the guard that we started last
         self._started_at: Instant = 0
         self._silent = 0
+        self._is_dismissed = False
 
     async def arm(self, component: ComponentId, facts: Facts, deadline: Instant) -> str | None:
         """Have `component` ended at `deadline`; None once the guard has promised it, else why not.
@@ -175,6 +176,12 @@ class Guarding:
     async def disarm(self, component: ComponentId) -> str | None:
         """Take the deadline of `component` away, before it is demoted to go on or started anew; else why not."""
         return await self._do(Disarm(component))
+
+    async def dismiss(self) -> None:
+        """Have the guard leave once nothing is armed, if an agent started it; none is started from now on."""
+        self._is_dismissed = True
+        with contextlib.suppress(GuardLost):  # then it stays, as it did when it could not be asked
+            await self._ask(Leave(), _Answer)
 
     async def status(self) -> GuardStatus | str:
         """Return how the guard is; text instead says why it cannot be told."""
@@ -267,6 +274,8 @@ class Guarding:
 
     async def _start(self, why: str) -> None:
         """Start a guard, unless one that we started is on its way."""
+        if self._is_dismissed:
+            raise GuardLost(f"no guard answers ({why}), and none is wanted any more")
         if self._started is not None and self._started.is_running:
             return
         if now() - self._started_at < _START_AGAIN:

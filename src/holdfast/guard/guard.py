@@ -12,9 +12,10 @@ from holdfast.guard import ending, kernel, messages, processes
 from holdfast.guard.armed import SECOND, Armed
 from holdfast.guard.ending import Ending
 from holdfast.guard.listening import Listening
-from holdfast.guard.messages import Arm, Ask, Disarm, Extend, Request
+from holdfast.guard.messages import Arm, Ask, Disarm, Extend, Leave, Request
 from holdfast.guard.remembering import Memory
 from holdfast.guard.saying import say
+from holdfast.guard.understudy import Understudy
 from holdfast.guard.watchdog import Watchdog
 
 _TICK_MS = 250  # the longest wait: the watchdog is fed, and removed files are noticed
@@ -25,8 +26,19 @@ _STUBBORN_AFTER = 2 * SECOND  # what is left then is told of
 class Guard:
     """Everything that the guard holds, and its loop."""
 
-    def __init__(self, memory: Memory, listening: Listening, watchdog: Watchdog) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        listening: Listening,
+        watchdog: Watchdog,
+        understudy: Understudy,
+        *,
+        is_of_agent: bool,
+    ) -> None:
+        """`is_of_agent`: an agent started it, and may ask it to leave."""
         self._memory = memory
+        self._understudy = understudy
+        self._is_of_agent = is_of_agent
         self._listening = listening
         self._watchdog = watchdog
         self._alarm = kernel.Alarm()
@@ -51,11 +63,13 @@ class Guard:
         while not (self._is_leaving and not self._armed.components):
             self._end_what_is_due()
             self._feed()
+            self._understudy.keep(kernel.now(), is_wanted=bool(self._armed.components))
             self._speak()
             if self._is_leaving and not told_leaving:
                 say(f"is asked to leave, and stays until nothing is armed: {self._tell_armed()}")
                 told_leaving = True
             self._listen(self._wait())
+        self._understudy.end()
         self._watchdog.turn_off()
         self._listening.close()
         say("leaves")
@@ -140,6 +154,8 @@ class Guard:
                 return self._extend(request)
             case Disarm():
                 return _answer(self._disarm(request))
+            case Leave():
+                return _answer(self._dismissed())
             case Ask():
                 return self._tell()
 
@@ -184,6 +200,12 @@ class Guard:
             self._remember()
         return error
 
+    def _dismissed(self) -> str:
+        if not self._is_of_agent:
+            return "no agent started it"
+        self.leave()
+        return ""
+
     def _tell(self) -> bytes:
         armed = {
             component: {
@@ -211,10 +233,10 @@ class Guard:
         return error and self._trouble
 
     def _speak(self) -> None:
-        for trouble in (self._trouble, self._watchdog.warning):
+        for trouble in (self._trouble, self._watchdog.warning, self._understudy.trouble):
             if trouble:
                 say(f"warning: {trouble}")
-        self._trouble = self._watchdog.warning = ""
+        self._trouble = self._watchdog.warning = self._understudy.trouble = ""
 
     def _tell_armed(self) -> str:
         return ", ".join(sorted(self._armed.components)) or "nothing"

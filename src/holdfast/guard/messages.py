@@ -3,6 +3,7 @@
     {"v": 1, "do": "arm", "component": "db/a", "facts": {...}, "deadline": 123}    -> {"v": 1, "ok": true}
     {"v": 1, "do": "extend", "deadlines": {"db/a": 123}}                           -> {"v": 1, "ok": true, "refused": {}}
     {"v": 1, "do": "disarm", "component": "db/a"}                                  -> {"v": 1, "ok": true}
+    {"v": 1, "do": "leave"}                                                        -> {"v": 1, "ok": true}
     {"v": 1, "do": "ask"}                                                          -> {"v": 1, "ok": true, "armed": {...}, ...}
     anything else                                                                  -> {"v": 1, "ok": false, "error": "..."}
 
@@ -53,7 +54,11 @@ class Ask:
     """Tell how it is."""
 
 
-Request = Arm | Extend | Disarm | Ask
+class Leave:
+    """Leave once nothing is armed: the agent that started it has stopped everything."""
+
+
+Request = Arm | Extend | Disarm | Leave | Ask
 
 
 def decode(packet: bytes) -> Request:
@@ -75,6 +80,8 @@ def decode(packet: bytes) -> Request:
             return Extend({_name(name): whole(deadline, "deadlines") for name, deadline in deadlines.items()})
         case {"do": "disarm", "component": component} if len(said) == 3:
             return Disarm(_name(component))
+        case {"do": "leave"} if len(said) == 2:
+            return Leave()
         case {"do": "ask"} if len(said) == 2:
             return Ask()
     raise ValueError("no request that this guard knows")
@@ -90,6 +97,8 @@ def encode(request: Request) -> bytes:
             return pack({"do": "extend", "deadlines": request.deadlines})
         case Disarm():
             return pack({"do": "disarm", "component": request.component})
+        case Leave():
+            return pack({"do": "leave"})
         case Ask():
             return pack({"do": "ask"})
 

@@ -52,7 +52,7 @@ def test_a_guard_that_was_killed_is_replaced_and_its_successor_has_the_same_dead
             deadline = now() + LONG
             assert await guarding.arm(COMPONENT, watch.facts(), deadline) is None
             assert await guarding.extend({COMPONENT: deadline + SECOND}) == {}
-            os.kill(first, signal.SIGKILL)
+            watch.kill_all()
             status = await status_of(guarding)
             assert status.guard.pid != first
             assert status.armed[COMPONENT].deadline == deadline + SECOND
@@ -71,9 +71,8 @@ def test_a_deadline_that_passes_while_no_guard_runs_is_acted_on_by_the_next(watc
                 await status_of(guarding)
                 deadline = now() + SECOND
                 assert await guarding.arm(COMPONENT, watch.facts(), deadline) is None
-                for guard in watch.guards():
-                    os.kill(guard, signal.SIGKILL)
-                await until(lambda: now() > deadline and not watch.guards())
+                watch.kill_all()
+                await until(lambda: now() > deadline)
             assert runs(pid), "nobody was there to end it"
             guard_by_hand = watch.start()
             await gone(pid)
@@ -101,6 +100,81 @@ def test_a_guard_that_is_frozen_is_replaced(watch: Watch) -> None:
                 assert (await status_of(impatient)).guard.pid != first
             assert not runs(first)
             assert runs(pid)
+
+    run(story())
+
+
+def test_an_understudy_takes_over_from_a_guard_that_is_killed_though_no_agent_lives(watch: Watch) -> None:
+    async def story() -> None:
+        async with watch.stage.agent() as agent:
+            pid = pid_of(await agent.start(SLEEPER))
+            async with watch.guarding() as guarding:
+                first = (await status_of(guarding)).guard.pid
+                assert watch.guards() == [first], "while nothing is armed there is none"
+                deadline = now() + 3 * SECOND
+                assert await guarding.arm(COMPONENT, watch.facts(), deadline) is None
+                await until(lambda: len(watch.guards()) == 2)
+                await _is_ready(watch, first)
+            os.kill(first, signal.SIGKILL)
+            await gone(pid)
+            assert now() >= deadline
+        async with watch.guarding() as guarding:
+            status = await until_status(guarding, lambda status: bool(status.ended))
+            assert status.ended[-1].component == COMPONENT
+            assert len(watch.guards()) == 1, "its own understudy went when nothing was armed any more"
+            assert watch.told == [watch.told[0]], "nobody had to start one"
+
+    run(story())
+
+
+def test_an_understudy_takes_over_from_a_guard_that_stands_still(watch: Watch) -> None:
+    async def story() -> None:
+        async with watch.stage.agent() as agent:
+            pid = pid_of(await agent.start(SLEEPER))
+            async with watch.guarding() as guarding:
+                first = (await status_of(guarding)).guard.pid
+                assert await guarding.arm(COMPONENT, watch.facts(), now() + 3 * SECOND) is None
+                await until(lambda: len(watch.guards()) == 2)
+                await _is_ready(watch, first)
+            os.kill(first, signal.SIGSTOP)
+            await gone(pid, first)
+
+    run(story())
+
+
+async def _is_ready(watch: Watch, first: int) -> None:
+    """Await that the understudy hears: it has a hold of the guard whose child it is."""
+    (second,) = (pid for pid in watch.guards() if pid != first)
+    await until(lambda: any(_is_pidfd(link) for link in Path(f"/proc/{second}/fd").iterdir()))
+
+
+def _is_pidfd(link: Path) -> bool:
+    try:
+        return "pidfd" in str(link.readlink())
+    except FileNotFoundError:
+        return False
+
+
+def test_a_guard_that_its_agent_dismisses_leaves_and_one_of_the_unit_stays(watch: Watch) -> None:
+    async def story() -> None:
+        async with watch.stage.agent() as agent, watch.guarding() as guarding:
+            guard = (await status_of(guarding)).guard.pid
+            await agent.start(SLEEPER)
+            assert await guarding.arm(COMPONENT, watch.facts(), now() + LONG) is None
+            async with watch.guarding() as other:
+                await other.dismiss()
+            await until_status(guarding, lambda status: status.guard.is_leaving)
+            assert await guarding.disarm(COMPONENT) is None
+            await gone(guard)
+            await until(lambda: not watch.guards())
+            await guarding.dismiss()
+            assert isinstance(await guarding.status(), str), "none is started for who wants none"
+        of_the_unit = watch.start()
+        async with watch.guarding() as guarding:
+            await guarding.dismiss()
+            assert not (await status_of(guarding)).guard.is_leaving
+        _end(of_the_unit.pid)
+        of_the_unit.communicate(timeout=20)
 
     run(story())
 

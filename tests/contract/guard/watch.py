@@ -83,11 +83,18 @@ class Watch:
 
     def clear(self) -> None:
         """End all guards and remove what they keep outside of the directory."""
+        self.kill_all()
+        remove_files(self.directory)
+
+    def kill_all(self) -> None:
+        """Kill all guards, their understudies too."""
         while pids := self.guards():
             for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(
+                    ProcessLookupError
+                ):  # one ended another: an understudy, or who has one
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
-        remove_files(self.directory)
 
 
 def remove_files(directory: Path) -> None:
@@ -132,6 +139,14 @@ def read_field(pid: int, name: str) -> int:
     """Return one number of what the kernel says about a process's memory, in KiB."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def kill(guard: subprocess.Popen[bytes]) -> None:
+    """Kill a guard that was started by hand. What it says is not awaited to its end: its understudy may say more."""
+    guard.kill()
+    guard.wait(20)
+    assert guard.stderr is not None
+    guard.stderr.close()
 
 
 class GuardedAgent:

@@ -129,6 +129,7 @@ class Clustering:
         self._entitlements: dict[ServiceName, Entitlement] | None = None
         self.elsewhere: dict[ComponentId, MemberReport] = {}
         self._local_turned_at = clock.now()
+        self._is_down = False
         self._nothing_held = asyncio.Event()
         self._nothing_held.set()
         self._follow()
@@ -175,6 +176,7 @@ class Clustering:
 
     async def leave(self, *, is_down: bool) -> None:
         """Leave. With everything stopped here, leases and session are given up; otherwise the next life takes them over."""
+        self._is_down = is_down
         if is_down:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GIVE_WITHIN_S):
@@ -193,6 +195,8 @@ class Clustering:
         self.remembering.close()
         await self.beating.close()
         await self.coordinator.close()
+        if self._is_down:
+            await self.guarding.dismiss()
         await self.guarding.close()
 
     # --- between the loops ----------------------------------------------------------------------------
