@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from tests.lab.history import History, Starved, now
 from tests.lab.hosts import PYTHON, Cluster
 from tests.lab.judging import Judgement, Verdict
 from tests.lab.network import HUB
+from tests.lab.several_hosts import seen_from
 from tests.lab.small_disks import SmallDisk
 
 LEASE_S: Final = int(os.environ.get("HOLDFAST_LAB_LEASE", "2"))  # longer where the machine is busy
@@ -209,6 +210,7 @@ class Stage:
             recent = [each.late for each in history.of(Starved) if each.at > now() - within_s * SECOND]
             stood_still = sum(recent) / CLIENTS / SECOND
             if stood_still > STARVED_MAX * within_s:
+                (self.cluster.folder / "said").write_text(f"{self.cluster.said()}\n{self._logs()}")
                 pytest.skip(f"the machine was too busy: each client stood still for {stood_still:.1f} s")
             raise
 
@@ -262,5 +264,11 @@ class Stage:
         return len(clients) == 4 and any(sample.is_taken for sample in history.of(Sample))
 
     def _logs(self) -> str:
+        """Return what the servers wrote, and how each agent sees the cluster."""
         logs = sorted(self.cluster.folder.glob("*/state/components/db/*/output.log"))
-        return "\n".join(f"--- {path}\n{path.read_text(errors='replace')[-4000:]}" for path in logs)
+        views = []
+        for host in self.hosts:
+            with suppress(OSError, KeyError):
+                views.append(f"--- seen from {host}\n{seen_from(self.cluster, host)}")
+        told = [f"--- {path}\n{path.read_text(errors='replace')[-4000:]}" for path in logs]
+        return "\n".join([*views, *told])
