@@ -103,7 +103,9 @@ def test_haproxy_itself_is_restarted_when_it_is_killed(system: LivingSystem) -> 
 
 def test_haproxy_is_restarted_when_it_hangs_though_its_process_runs(system: LivingSystem) -> None:
     port = start_pair(system)
-    main = pid_of(system.status(), "haproxy/haproxy")
+    # One that never answered in this life has the time of a start: it has to be heard of first.
+    status = system.until(lambda s: all(one.lane for one in service(s, "web").members), "it is read back")
+    main = pid_of(status, "haproxy/haproxy")
     for worker in Path(f"/proc/{main}/task/{main}/children").read_text("ascii").split():
         os.kill(int(worker), signal.SIGSTOP)
 
