@@ -35,6 +35,11 @@ BANNED_WORDS = {"master": "primary", "slave": "standby", "node": "host"}
 BORROWED_WORDS = {
     ("master", "src/holdfast/traffic"): "HAProxy's master-worker mode and its master socket",
     ("master", "src/holdfast/journal"): "sqlite_master, a table of SQLite's own",
+    ("master", "src/holdfast/redis"): "words of Redis' protocol and of Sentinel's",
+    ("slave", "src/holdfast/redis"): "the same",
+    ("slave", "src/holdfast/model/redis.py"): "parameters of Redis by their old names",
+    ("slave", "tests/contract/redis"): "words of Redis' protocol",
+    ("slave", "tests/lab"): "the same",
     ("master", "tests"): "tests of the same",
     ("slave", "tests/style"): "the rule that bans it",
     ("master", "src/holdfast/ocf"): "names that OCF agents read and write, as Pacemaker gave them",

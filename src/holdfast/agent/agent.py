@@ -11,7 +11,7 @@ import random
 import secrets
 import signal
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from holdfast.agent.cluster.clustering import Clustering, Joints, Place
 from holdfast.agent.cluster.commanding import Commanding
 from holdfast.agent.cluster.host import Host
 from holdfast.agent.cluster.postgresql import look_after_servers
+from holdfast.agent.cluster.redis import look_after_cluster_redis
 from holdfast.agent.cluster.resource_agents import look_after_agents
 from holdfast.agent.control import Control
 from holdfast.agent.directory import StateDirectory
@@ -35,6 +36,7 @@ from holdfast.agent.log import Level, Line, Log
 from holdfast.agent.notify import Notifier
 from holdfast.agent.peers import group_number
 from holdfast.agent.recalling import recall
+from holdfast.agent.redis import look_after_redis_alone
 from holdfast.agent.reloading import Reloading
 from holdfast.agent.remote import RemoteControl
 from holdfast.agent.surveying import Surveying
@@ -43,6 +45,7 @@ from holdfast.agent.tokens import TOKENS, Tokens
 from holdfast.agent.turning import TICK_EVERY, Turned, Turning
 from holdfast.components.by_kind import ComponentsByKind
 from holdfast.components.local import LocalProcesses
+from holdfast.components.marking import read_secret
 from holdfast.fencing import FenceAgents
 from holdfast.journal import SqliteJournal
 from holdfast.loop.reviving import is_emptied
@@ -51,6 +54,7 @@ from holdfast.model.ids import ComponentId, HostName, Incarnation
 from holdfast.model.observation import Observation
 from holdfast.model.policy import OcfAgent, Policy
 from holdfast.model.postgresql import PostgresServer
+from holdfast.model.redis import RedisServer
 from holdfast.model.time import SECOND
 from holdfast.ocf.adapter import OcfAgents
 from holdfast.probing import ProbeEngine
@@ -113,7 +117,10 @@ class Agent:
             file, path, self._turning, self._traffic, say=self._say, notifier=notifier
         )
         self._fencing = FenceAgents()
+        self._works: tuple[tuple[str, Callable[[], Coroutine[Any, Any, None]]], ...] = ()  # beside a cluster's
         self._clustering = self._joined(host) if host is not None else None
+        if host is None:
+            self._look_after_alone()
         self._listen(host)
         self._follow()
 
@@ -191,6 +198,8 @@ class Agent:
             await self._clustering.open()
             for name, work in self._clustering.works():
                 self._keep(work, name)
+        for name, each in self._works:
+            self._keep(each(), name)
         if self._remote is not None:
             await self._remote.open()
             self._keep(self._remote.stay_open(), "listening for other hosts")
@@ -245,10 +254,19 @@ class Agent:
         self._carrying_out.permits = clustering.arming
         servers = look_after_servers(clustering, host.secret, self._turning, self._processes, self._say)
         self._components.add(PostgresServer, servers)
+        redis = look_after_cluster_redis(clustering, host.secret, self._turning, self._processes, self._say)
+        self._components.add(RedisServer, redis)
         look_after_agents(clustering, self._agents, self._say)
         reloading.part_of = clustering.localizing.part_of
         reloading.when_whole = clustering.give
         return clustering
+
+    def _look_after_alone(self) -> None:
+        """Look after what needs care beyond its processes though there is one host."""
+        secret = read_secret(self._directory.path)
+        found = look_after_redis_alone(secret, self._turning, self._processes, self._say)
+        self._components.add(RedisServer, found.adapter)
+        self._works = (("redis", found.care.run), ("sentinel", found.sentinels.run))
 
     async def _fence(self, host: HostName) -> tuple[Ending, str]:
         """Make sure that a host is off, by the device that the whole file names for it."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from holdfast.config.host_weaknesses import host_weaknesses
 from holdfast.config.weaknesses import Weakness, weaknesses
 from holdfast.loop.localizing import placed_on
-from holdfast.model.digests import run_digest
+from holdfast.model.digests import redis_settings, run_digest
 from holdfast.model.ids import HostName, component_id
 from holdfast.model.policy import (
     ClusterPolicy,
@@ -24,6 +24,7 @@ from holdfast.model.policy import (
     ServicePolicy,
 )
 from holdfast.model.postgresql import PostgresServer
+from holdfast.model.redis import RedisServer
 from holdfast.model.value import Value, replace
 
 # The fields that only a restart can change: those of `run_digest`.
@@ -232,7 +233,11 @@ def _adjusted_managed(old: Managed | None, new: Managed | None) -> tuple[str, ..
         return ()
     if type(old) is not type(new):
         return ()
-    ours = _SERVER_FIELDS if isinstance(old, PostgresServer) else ("provider_agent", "parameters")
+    ours: tuple[str, ...] = ("provider_agent", "parameters")
+    if isinstance(old, PostgresServer):
+        ours = _SERVER_FIELDS
+    elif isinstance(old, RedisServer):
+        ours = tuple(redis_settings(old))
     names = (name for name in _differing(old, new) if name not in ours)
     return tuple(f"run.{name}" for name in names)
 
@@ -284,6 +289,8 @@ def _managed_fields(old: Managed | None, new: Managed | None) -> tuple[str, ...]
     """Return what only a restart can change of what an agent is told; parameters by name."""
     if isinstance(old, PostgresServer) and isinstance(new, PostgresServer):
         return tuple(f"postgresql.{name}" for name in _differing(old, new, _SERVER_FIELDS))
+    if isinstance(old, RedisServer) and isinstance(new, RedisServer):
+        return tuple(f"redis.{name}" for name in _differing(old, new, tuple(redis_settings(old))))
     if not (isinstance(old, OcfAgent) and isinstance(new, OcfAgent)):
         return () if old == new else ("ocf",)
     if old.provider_agent != new.provider_agent:

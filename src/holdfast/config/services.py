@@ -13,6 +13,7 @@ from holdfast.config.postgresql import check_commits, settled
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.quantities import Whole
+from holdfast.config.redis import settled_redis
 from holdfast.config.scope import INVALID, Scope
 from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, Run, as_section
 from holdfast.config.tags import check_tags
@@ -21,6 +22,7 @@ from holdfast.model import blanks
 from holdfast.model.ids import HostName, MemberName, ServiceName
 from holdfast.model.policy import MemberPolicy, Mode, PlacementPolicy, ServicePolicy, TrafficPolicy
 from holdfast.model.postgresql import PostgresServer
+from holdfast.model.redis import RedisServer
 from holdfast.model.tags import Tags
 from holdfast.model.value import Value, replace
 
@@ -69,7 +71,8 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
     drafts = _drafts(name, reading, scope, ground)
     mode = _mode(reading, drafts, scope)
     members = tuple(
-        _with_mode(_member(name, reading, draft, scope, ground), mode, reading, scope) for draft in drafts
+        _with_mode(_member(name, reading, draft, scope, ground), mode, reading, scope, ground)
+        for draft in drafts
     )
     check_tags(
         tuple(draft.settings for draft in drafts), mode, members, scope, has_hosts=ground.hosts is not None
@@ -242,7 +245,7 @@ def _member(
 
 
 def _with_mode(
-    member: MemberPolicy | None, mode: Mode, reading: Reading, scope: Scope
+    member: MemberPolicy | None, mode: Mode, reading: Reading, scope: Scope, ground: Ground
 ) -> MemberPolicy | None:
     """Return the member with what its mode means for who manages it: a standby has to run without serving."""
     if member is None or member.run.managed is None:
@@ -251,6 +254,9 @@ def _with_mode(
     if isinstance(member.run.managed, PostgresServer):
         member = settled(member, member.run.managed, mode, place, scope)
         return read_from(member, reading.values.get("traffic"))
+    if isinstance(member.run.managed, RedisServer):
+        has_hosts = ground.hosts is not None
+        return settled_redis(member, member.run.managed, mode, place, scope, has_hosts=has_hosts)
     check_mode(member.run.managed, mode, place, scope)
     managed = replace(member.run.managed, is_promotable=mode is Mode.ACTIVE_STANDBY)
     return replace(member, run=replace(member.run, managed=managed))

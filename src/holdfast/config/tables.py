@@ -16,6 +16,7 @@ from holdfast.config.postgresql import POSTGRESQL, Server
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import show_key
 from holdfast.config.quantities import Number, Size, Span, Whole
+from holdfast.config.redis import REDIS, RedisSection
 from holdfast.config.scope import INVALID, Invalid, Scope
 from holdfast.config.traffic import TRAFFIC, Traffic
 from holdfast.model import policy as model
@@ -68,8 +69,9 @@ RUN = Table(
         Key("monitor", Part(MONITOR), "ocf: how the agent is asked how it is", model=model.OcfAgent),
         Key("timeouts", Part(TIMEOUTS), "ocf: how long its actions may take", model=model.OcfAgent),
         Key("postgresql", Server(POSTGRESQL), "a PostgreSQL server, in place of a command", default="none"),
+        Key("redis", RedisSection(REDIS), "a Redis server, in place of a command", default="none"),
     ),
-    exactly_one=("command", "ocf", "postgresql"),
+    exactly_one=("command", "ocf", "postgresql", "redis"),
     example="write, for example, run: [my-server, --port, '{port}']",
     is_shared_out=True,
 )
@@ -88,7 +90,7 @@ class Run(Section, frozen=True):
 
     def check(self, reading: Reading, scope: Scope) -> bool:
         """Tell whether every key goes with what runs it."""
-        asked = next((name for name in ("ocf", "postgresql") if name in reading.key_places), "command")
+        asked = next((name for name in RUN.exactly_one[1:] if name in reading.key_places), "command")
         of_ocf = {key.name for key in RUN.keys if key.model is model.OcfAgent}
         fits = True
         for name, place in reading.key_places.items():
@@ -103,8 +105,9 @@ class Run(Section, frozen=True):
         """Return it from a section without faults."""
         fields = reading.fields()
         stop = fields.pop("stop", {})
-        if "postgresql" in fields:
-            return model.ProcessSpec(command=(), managed=fields.pop("postgresql"), **fields)
+        for server in ("postgresql", "redis"):
+            if server in fields:
+                return model.ProcessSpec(command=(), managed=fields.pop(server), **fields)
         if "ocf" not in fields:
             return model.ProcessSpec(**fields, **stop)
         times = fields.pop("monitor", {}) | fields.pop("timeouts", {})

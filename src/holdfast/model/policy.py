@@ -12,6 +12,7 @@ import msgspec
 from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, component_id
 from holdfast.model.postgresql import PostgresCheck, PostgresServer
 from holdfast.model.reading import ReadingCheck, ReadPolicy
+from holdfast.model.redis import RedisCheck, RedisServer
 from holdfast.model.tags import Tags
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
@@ -55,7 +56,7 @@ class OcfAgent(Tagged, frozen=True):
     notify_timeout: Duration = 3 * SECOND  # how long a change of one waits for its peers to hear of it before
 
 
-Managed: TypeAlias = OcfAgent | PostgresServer  # kinds of components that are more than a process of ours
+Managed: TypeAlias = OcfAgent | PostgresServer | RedisServer  # kinds of components that are more than a process of ours
 
 
 class ProcessSpec(Value, frozen=True):
@@ -135,7 +136,7 @@ class ExecCheck(Tagged, frozen=True):
     command: tuple[str, ...]
 
 
-Check: TypeAlias = TcpCheck | HttpCheck | ExecCheck | PostgresCheck | ReadingCheck
+Check: TypeAlias = TcpCheck | HttpCheck | ExecCheck | PostgresCheck | RedisCheck | ReadingCheck
 
 
 class Purpose(StrEnum):

@@ -21,6 +21,7 @@ from holdfast.model.observation import Failure, Layer, Observation, Outcome
 from holdfast.model.policy import ExecCheck, ProbePolicy
 from holdfast.model.postgresql import PostgresCheck
 from holdfast.model.reading import ReadingCheck
+from holdfast.model.redis import RedisCheck
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.ports.probing import Report
 from holdfast.probing import tls_pipe
@@ -83,7 +84,7 @@ class ProbeEngine:
         now = boottime()
         asked = self._inquiries[component] = {}
         for policy in probes:
-            if isinstance(policy.check, PostgresCheck | ReadingCheck):
+            if isinstance(policy.check, PostgresCheck | RedisCheck | ReadingCheck):
                 continue  # asked by who looks after the server
             inquiry = asked[policy.name] = Inquiry(component, incarnation, policy, self._chance)
             equip(inquiry, self._poller, self._silence, self._tls, fresh_every=self._fresh_every)

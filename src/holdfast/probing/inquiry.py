@@ -9,6 +9,7 @@ from holdfast.model.ids import ComponentId, Incarnation
 from holdfast.model.policy import ExecCheck, HttpCheck, ProbePolicy, TcpCheck
 from holdfast.model.postgresql import PostgresCheck
 from holdfast.model.reading import ReadingCheck
+from holdfast.model.redis import RedisCheck
 from holdfast.model.time import Instant
 from holdfast.probing.addresses import Address, Addresses, literal
 from holdfast.probing.dialogue import Banner
@@ -79,7 +80,7 @@ class Inquiry:
     def target(self) -> tuple[str, int]:
         """Return the host and port that is asked; a program has none."""
         check = self.policy.check
-        assert not isinstance(check, ExecCheck | PostgresCheck | ReadingCheck)
+        assert not isinstance(check, ExecCheck | PostgresCheck | RedisCheck | ReadingCheck)
         return check.host, check.port
 
     def close(self) -> None:
@@ -101,7 +102,7 @@ def equip(
     """Give the inquiry what its check needs to be asked over a socket; a program needs nothing."""
     check, timeout = inquiry.policy.check, inquiry.policy.timeout
     match check:
-        case ExecCheck() | PostgresCheck() | ReadingCheck():
+        case ExecCheck() | PostgresCheck() | RedisCheck() | ReadingCheck():
             return
         case TcpCheck(send="", expect=""):
             inquiry.asker = Knock(Plug(poller, inquiry, is_quiet=True), silence, timeout)

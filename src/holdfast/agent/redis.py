@@ -1,0 +1,299 @@
+"""Redis on one host: what the care for its servers may know, and the care itself, which is the same on several.
+
+The core learns what a server answers as it learns of any probe.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import NamedTuple
+
+from holdfast.agent import clock
+from holdfast.agent.log import Level, Line
+from holdfast.agent.turning import Turning
+from holdfast.loop.reporting import report_members
+from holdfast.model.cluster import MemberReport
+from holdfast.model.events import Event, Probed
+from holdfast.model.ids import (
+    ComponentId,
+    Epoch,
+    Incarnation,
+    MemberName,
+    ServiceName,
+    component_id,
+    member_of,
+    service_of,
+)
+from holdfast.model.observation import Failure, Layer, Observation, Outcome
+from holdfast.model.policy import ProbePolicy
+from holdfast.model.redis import RedisCheck, RedisServer
+from holdfast.model.standing import Role
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
+from holdfast.model.tags import Tags
+from holdfast.model.time import Instant
+from holdfast.model.value import replace
+from holdfast.ports.components import Components
+from holdfast.redis.adapter import Redis
+from holdfast.redis.books import Books
+from holdfast.redis.keeping import Keeper, Sight
+from holdfast.redis.sentinel import Sentinels, Served
+
+_LOOK_AGAIN_S = 0.05
+
+
+class Grips:
+    """One lock for each component."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._local = state
+        self._locks: dict[ComponentId, asyncio.Lock] = {}
+
+    def grip(self, component: ComponentId) -> asyncio.Lock:
+        """Return what is held while a member here is told whom to follow."""
+        return self._locks.setdefault(component, asyncio.Lock())
+
+    def role(self, component: ComponentId) -> Role | None:
+        """Return the role that a member here has now."""
+        found = self._local().components.get(component)
+        return found.role if found is not None else None
+
+
+class HostBooks(Grips):
+    """What this host's own loop knows, for `redis.books`: all members are here."""
+
+    def __init__(self, secret: bytes, state: Callable[[], State]) -> None:
+        super().__init__(state)
+        self._secret = secret
+        self.supplemented: Callable[[dict[ComponentId, MemberReport]], dict[ComponentId, MemberReport]] = dict
+
+    def primary(self, service: ServiceName) -> MemberName | None:
+        """Return who is primary."""
+        found = [one for one in self._local().members(service) if one.role is Role.PRIMARY]
+        return member_of(found[0].id) if len(found) == 1 else None
+
+    def address(self, service: ServiceName, member: MemberName) -> tuple[str, int] | None:
+        """Return where the member's server is reached."""
+        policy = self._local().policy.services.get(service)
+        found = policy.member(member) if policy is not None else None
+        return (found.host, found.port) if found is not None and found.port is not None else None
+
+    def members(self, service: ServiceName) -> tuple[MemberName, ...]:
+        """Return all members that the file names."""
+        policy = self._local().policy.services.get(service)
+        return tuple(member.name for member in policy.members) if policy is not None else ()
+
+    def others(self, component: ComponentId) -> dict[MemberName, MemberReport]:
+        """Return how the others are."""
+        reports = self.supplemented(report_members(self._local(), clock.now()))
+        service = service_of(component)
+        names = (name for name in self.members(service) if name != member_of(component))
+        found = {name: reports.get(component_id(service, name)) for name in names}
+        return {name: report for name, report in found.items() if report is not None}
+
+    def tags(self, service: ServiceName) -> dict[MemberName, Tags]:
+        """Return what the operator says of each member."""
+        policy = self._local().policy.services.get(service)
+        return {member.name: member.tags for member in policy.members} if policy is not None else {}
+
+    def newest_lease(self, service: ServiceName) -> Epoch:
+        """Return the newest epoch: on one host each promotion is what a lease is on several."""
+        found = self._local().services.get(service)
+        return found.epoch if found is not None else 0
+
+    def lease(self, epoch: Epoch) -> Epoch:
+        """Return the epoch itself."""
+        return epoch
+
+    def password(self, service: ServiceName) -> str:
+        """Return what follows from this agent's own secret."""
+        text = f"holdfast redis {self._local().policy.system} {service}"
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+    def stamp_key(self, service: ServiceName) -> str:
+        """Return the name of the key that tells whose data it is."""
+        return f"holdfast:{self._local().policy.system}/{service}"
+
+
+class LookAfter(NamedTuple):
+    """What looks after the Redis servers of a host, and has to run for as long as its agent does."""
+
+    adapter: Redis
+    care: "RedisCare"
+    sentinels: Sentinels
+
+
+class Surroundings(NamedTuple):
+    """What the care for servers stands on."""
+
+    turning: Turning
+    processes: Components  # who runs them
+    say: Callable[[Line], None]
+
+
+def look_after_redis(
+    books: Books,
+    served: Callable[[], dict[str, dict[str, Served]]],
+    around: Surroundings,
+    refresh: Callable[[], None],
+) -> LookAfter:
+    """Have the Redis servers of this host looked after. `served`: what is to be answered where a Sentinel is asked."""
+    turning, processes, say = around
+    care = RedisCare(books, lambda: turning.state, turning.put, refresh)
+    adapter = Redis(processes, books, lambda id_, what: say(Line(Level.INFO, id_, "data", what)))
+    sentinels = Sentinels(served, lambda what: say(Line(Level.WARN, "sentinel", "listening", what)))
+    return LookAfter(adapter, care, sentinels)
+
+
+def look_after_redis_alone(
+    secret: bytes, turning: Turning, processes: Components, say: Callable[[Line], None]
+) -> LookAfter:
+    """Have them looked after where the file knows one host."""
+    books = HostBooks(secret, lambda: turning.state)
+
+    def served() -> dict[str, dict[str, Served]]:
+        state = turning.state
+        return served_where(state, books, lambda id_: state.components[id_].role is Role.PRIMARY)
+
+    found = look_after_redis(books, served, Surroundings(turning, processes, say), lambda: None)
+    books.supplemented = found.care.supplemented
+    return found
+
+
+def served_where(
+    state: State, books: Books, serves: Callable[[ComponentId], bool]
+) -> dict[str, dict[str, Served]]:
+    """Return for each address where a Sentinel is asked which services it tells of, and how they are."""
+    found: dict[str, dict[str, Served]] = {}
+    for service in state.policy.services.values():
+        servers = [member.run.managed for member in service.members]
+        for listen in {one.sentinel for one in servers if isinstance(one, RedisServer) and one.sentinel}:
+            names = [member.name for member in service.everywhere]
+            places = {name: books.address(service.name, name) for name in names}
+            primary = next((name for name in names if serves(component_id(service.name, name))), None)
+            up = tuple(place for name, place in places.items() if place is not None and name != primary)
+            told = Served(places[primary] if primary is not None else None, up)
+            found.setdefault(listen, {})[service.name] = told
+    return found
+
+
+class _Cue(NamedTuple):
+    """What a server is looked at for anew."""
+
+    lease: Epoch  # the newest one
+    primary: MemberName | None  # whom to follow
+    role: Role
+
+
+class RedisCare:
+    """The servers of this host, each looked at as often as its probe says, and at once when the lease changes."""
+
+    def __init__(
+        self,
+        books: Books,
+        state: Callable[[], State],
+        put: Callable[[Event], None],
+        refresh: Callable[[], None],
+    ) -> None:
+        """`refresh`: what the members' reports are supplemented with has changed."""
+        self._books = books
+        self._state = state
+        self._put = put
+        self._refresh = refresh
+        self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
+        self._due: dict[ComponentId, tuple[Instant, _Cue]] = {}
+        self._sights: dict[ComponentId, Sight] = {}
+
+    def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
+        """Return the reports of this host's members with what is known of their data."""
+        return reports | {
+            id_: replace(
+                reports[id_],
+                position=sight.position,
+                position_under=sight.position_under if reports[id_].is_clear else 0,
+                unfit=reports[id_].unfit or sight.unfit,
+            )
+            for id_, sight in self._sights.items()
+            if id_ in reports
+        }
+
+    async def run(self) -> None:
+        """Care for them until cancelled."""
+        looks: dict[ComponentId, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for each in self._members():
+                    # Each on its own: one that does not answer must not keep the others from being looked at.
+                    look = looks.get(each[0].id)
+                    if look is None or look.done():
+                        if look is not None:
+                            look.result()  # a fault of ours is not to be passed over
+                        looks[each[0].id] = asyncio.create_task(
+                            self._care(*each), name=f"look at {each[0].id}"
+                        )
+                await asyncio.sleep(_LOOK_AGAIN_S)
+        finally:
+            for look in looks.values():
+                look.cancel()
+            await asyncio.gather(*looks.values(), return_exceptions=True)
+
+    def _members(self) -> list[tuple[ComponentState, RedisServer, ProbePolicy]]:
+        state, found = self._state(), []
+        for service in state.policy.services.values():
+            for id_, member in zip(service.components, service.members, strict=True):
+                probe = next((one for one in member.probes if isinstance(one.check, RedisCheck)), None)
+                if isinstance(member.run.managed, RedisServer) and probe is not None:
+                    found.append((state.components[id_], member.run.managed, probe))
+        return found
+
+    async def _care(self, component: ComponentState, server: RedisServer, probe: ProbePolicy) -> None:
+        id_, process = component.id, component.process
+        service, now = service_of(id_), clock.now()
+        cue = _Cue(self._books.newest_lease(service), self._books.primary(service), component.role)
+        if not isinstance(process, ProcessRunning):
+            self._keepers.pop(id_, None)
+            # One that does not run has nothing to tell: what it had it has when it runs again.
+            is_over = isinstance(process, ProcessAbsent)
+            self._see(id_, Sight(position_under=cue.lease) if is_over else None)
+            return
+        due, last_cue = self._due.get(id_, (0, None))
+        if now < due and cue == last_cue and id_ in self._keepers:
+            return
+        incarnation, keeper = self._keepers.get(id_, (None, None))
+        if keeper is None or incarnation != process.incarnation or keeper.server != server:
+            keeper = Keeper(id_, server, self._books)
+            self._keepers[id_] = process.incarnation, keeper
+        sight = await keeper.look(component.role, component.epoch, probe.timeout)
+        # A standby that follows nobody is about to be compared, or to be given somebody to follow.
+        is_short = bool(sight.problem) or (
+            component.role is Role.STANDBY and bool(sight.unfit or sight.position[0])
+        )
+        self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
+        found = self._state().components.get(id_)
+        if found is None or found.role is not component.role or found.process != process:
+            return  # it changed meanwhile: what was seen is of nobody's interest
+        self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
+        self._see(id_, sight)
+
+    def _see(self, id_: ComponentId, sight: Sight | None) -> None:
+        known = self._sights.get(id_)
+        told = None if sight is None else replace(sight, problem="", warning="", is_unknown=False)
+        if known == told:
+            return
+        if told is None:
+            del self._sights[id_]
+        else:
+            self._sights[id_] = told
+        self._refresh()
+
+
+def _observed(sight: Sight, asked_at: Instant) -> Observation:
+    at = clock.now()
+    outcome, layer, failure, text = Outcome.PASSED, Layer.CONTENT, Failure.NONE, ""
+    if sight.is_unknown:
+        outcome, layer, text = Outcome.UNKNOWN, Layer.ANSWER, sight.unfit or "it changes its role"
+    elif sight.problem:
+        outcome, layer, failure, text = Outcome.FAILED, Layer.ANSWER, Failure.STATUS, sight.problem
+    elif sight.warning:
+        outcome, text = Outcome.DEGRADED, sight.warning
+    return Observation(outcome, layer, failure, at - asked_at, at, text)
