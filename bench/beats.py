@@ -54,7 +54,7 @@ class Agent:
     def _hear(self, beat: Beat, at: Instant) -> None:
         self._excuse()
         self.heard += 1
-        self.peers[beat.host] = hear(self.peers.get(beat.host) or Peer(beat.host), beat, at)
+        self.peers[beat.host] = hear(self.peers.get(beat.host) or Peer(beat.host), beat, at, EVERY)
         if self._judges:
             self._judge()
 

@@ -63,7 +63,7 @@ class Peer(Value, frozen=True):
     probation: int = 0  # beats that it still owes after a failure
 
 
-def hear(peer: Peer, beat: Beat, now: Instant) -> Peer:
+def hear(peer: Peer, beat: Beat, now: Instant, beat_every: Duration) -> Peer:
     """Return the successor after a beat; the same object if it is no news: older than the newest, or repeated.
 
     That a new life is one, and not an old recording, the transport has made sure of.
@@ -87,13 +87,21 @@ def hear(peer: Peer, beat: Beat, now: Instant) -> Peer:
         max(now, peer.heard_at),
         beat.holds,
         beat.promises,
-        _probation(peer, now),
+        _probation(peer, now, _steady(beat_every)),
     )
 
 
-def _probation(peer: Peer, now: Instant) -> int:
-    """Return how many beats the host owes after one at `now`. A new life does not clear the old one's record."""
-    if peer.arrivals.count >= SETTLED_BEATS and now >= overdue_at(peer.arrivals, PHI_LOST):
+def _probation(peer: Peer, now: Instant, steady: "_Steady") -> int:
+    """Return how many beats the host owes after one at `now`. A new life does not clear the old one's record.
+
+    As with silence, nobody is given less patience than the file's own pace takes: beats that came early, since there was something
+    to tell, make none of those late that come in time.
+    """
+    silent_since = peer.arrivals.at + peer.arrivals.excused
+    if now < silent_since + steady.quiet:
+        return max(0, peer.probation - 1)
+    is_settled = peer.arrivals.count >= SETTLED_BEATS
+    if is_settled and now >= max(silent_since + steady.lost, overdue_at(peer.arrivals, PHI_LOST)):
         return PROBATION_BEATS
     if peer.probation and now >= overdue_at(peer.arrivals, PHI_QUIET):
         return PROBATION_BEATS  # not in a row

@@ -80,7 +80,7 @@ def watch(world: World, seconds: float, seed: int) -> Iterator[Answer]:
             peers = excuse(peers, late, now)
         while beats and beats[0][0] <= now:
             _, _, beat = heapq.heappop(beats)
-            peers[beat.host] = hear(peers.get(beat.host) or Peer(beat.host), beat, now)
+            peers[beat.host] = hear(peers.get(beat.host) or Peer(beat.host), beat, now, EVERY)
         reach = reach_of(peers, world.hosts, ME, now, EVERY, late if world.is_excused else 0)
         if reach != before:
             yield Answer(now, reach)

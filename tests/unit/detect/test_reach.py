@@ -34,7 +34,7 @@ def beating(peers: Peers, hosts: str, beats: int, start: Instant = START, **chan
         for host in hosts:
             peer = peers.get(host) or Peer(host)
             beat = replace(Beat(host, f"{host}-1", peer.sequence + 1), **changes)
-            peers = {**peers, host: hear(peer, beat, start + number * EVERY)}
+            peers = {**peers, host: hear(peer, beat, start + number * EVERY, EVERY)}
     return peers
 
 
@@ -66,22 +66,22 @@ def test_a_host_that_falls_silent_is_suspect_and_then_lost() -> None:
 def test_a_beat_that_is_older_or_repeated_changes_nothing() -> None:
     peer = beating({}, "a", 5)["a"]
     for sequence in range(1, 6):
-        assert hear(peer, Beat("a", "a-1", sequence, is_connected=False), START + SECOND) is peer
+        assert hear(peer, Beat("a", "a-1", sequence, is_connected=False), START + SECOND, EVERY) is peer
 
 
 def test_a_new_life_starts_its_own_sequence_and_its_own_report() -> None:
     report = HostReport("a-1")
-    peer = hear(beating({}, "a", 5)["a"], Beat("a", "a-1", 6, report_number=3, report=report), end(6))
+    peer = hear(beating({}, "a", 5)["a"], Beat("a", "a-1", 6, report_number=3, report=report), end(6), EVERY)
     assert (peer.report, peer.report_number) == (report, 3)
-    kept = hear(peer, Beat("a", "a-1", 7, report_number=4), end(7))
+    kept = hear(peer, Beat("a", "a-1", 7, report_number=4), end(7), EVERY)
     assert (kept.report, kept.report_number) == (report, 3)  # the newest that came, not the newest there is
-    anew = hear(kept, Beat("a", "a-2", 1), end(8))
+    anew = hear(kept, Beat("a", "a-2", 1), end(8), EVERY)
     assert (anew.life, anew.sequence, anew.report, anew.report_number) == ("a-2", 1, None, 0)
 
 
 def test_an_agent_that_was_restarted_quickly_was_never_lost() -> None:
     peers = beating({}, "a", 50)
-    peer = hear(peers["a"], Beat("a", "a-2", 1), end(50) + 3 * EVERY)
+    peer = hear(peers["a"], Beat("a", "a-2", 1), end(50) + 3 * EVERY, EVERY)
     assert seen({"a": peer}, peer.heard_at)["a"] is HEARD
 
 
@@ -102,6 +102,19 @@ def test_on_probation_a_gap_counts_and_a_new_life_is_no_way_out(life: str) -> No
     peers = beating(peers, "a", 1, end(PROBATION_BEATS, back) + 3 * EVERY, life=life)
     assert seen(peers, peers["a"].heard_at)["a"] is SUSPECT
     assert peers["a"].probation == PROBATION_BEATS
+
+
+def test_who_keeps_a_slow_pace_owes_nothing_after_beats_that_came_early() -> None:
+    every, at, peer = SECOND, START, Peer("a")
+    for number in range(40):  # something to tell, again and again
+        peer = hear(peer, Beat("a", "a-1", number + 1), at, every)
+        at += 50 * MILLISECOND
+    for number in range(40, 43):
+        at += every
+        assert reach_of({"a": peer}, ["a"], ME, at, every, 0)["a"] is HEARD
+        peer = hear(peer, Beat("a", "a-1", number + 1), at, every)
+        assert not peer.probation
+    assert hear(peer, Beat("a", "a-1", 50), at + 20 * every, every).probation == PROBATION_BEATS
 
 
 def test_a_host_that_another_one_hears_is_not_lost_to_us() -> None:
@@ -179,9 +192,9 @@ def test_the_last_ones_left_are_most_of_those_that_were_left() -> None:
 
 
 def test_a_slower_pace_is_known_from_the_file_before_it_is_measured() -> None:
-    peers = {"a": hear(Peer("a"), Beat("a", "a-1", 1), START)}
+    peers = {"a": hear(Peer("a"), Beat("a", "a-1", 1), START, SECOND)}
     assert reach_of(peers, "a", ME, START + 2 * SECOND, SECOND, 0) == {"a": HEARD}
-    peers = {"a": hear(peers["a"], Beat("a", "a-1", 2), START + SECOND)}
+    peers = {"a": hear(peers["a"], Beat("a", "a-1", 2), START + SECOND, SECOND)}
     assert reach_of(peers, "a", ME, START + SECOND, SECOND, 0) == {"a": HEARD}
 
 
@@ -205,7 +218,7 @@ def test_nothing_changes_before_the_instant_that_was_foretold(
     for number, (host, passed, witness) in enumerate(history):
         now += passed
         heard = {witness[0]: Heard("x", 1, witness[1])} if witness else {}
-        peers[host] = hear(peers.get(host) or Peer(host), Beat(host, "x", number + 1, heard), now)
+        peers[host] = hear(peers.get(host) or Peer(host), Beat(host, "x", number + 1, heard), now, EVERY)
     now += wait
     before = reach_of(peers, "abcd", ME, now, EVERY, late)
     change = next_change(peers, "abcd", ME, now, EVERY, late)

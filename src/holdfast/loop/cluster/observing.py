@@ -119,7 +119,8 @@ def _heard(state: ClusterState, event: events.BeatHeard, now: Instant) -> Cluste
     if beat.host not in state.policy.hosts or beat.host == state.me:
         return state
     peer = state.peers.get(beat.host) or Peer(beat.host)
-    after = hear(peer, beat, min(event.at, now))
+    assert state.policy.cluster is not None
+    after = hear(peer, beat, min(event.at, now), state.policy.cluster.heartbeat)
     if after is peer:
         return state  # it came late or twice
     state = replace(state, peers={**state.peers, beat.host: after})
