@@ -43,6 +43,19 @@ def test_next_one_waits_until_the_one_before_runs_it_well() -> None:
     assert not rollout.why_wait(seen("h2", h1=runs(NEW)), NEW)
 
 
+def test_what_was_down_before_is_not_waited_for() -> None:
+    before = rollout.down_before(seen("h2", h1=runs("4f1c", Status.DOWN)), NEW)
+    assert before == {"h1": {"web/web-1"}}
+    assert not rollout.why_wait(seen("h2", h1=runs(NEW, Status.DOWN)), NEW, before)
+    assert "h1 takes it over first" in rollout.why_wait(seen("h2", h1=runs("4f1c")), NEW, before)
+
+
+def test_what_is_down_under_the_new_file_was_not_down_before_for_who_comes_late() -> None:
+    late = seen("h2", h1=runs(NEW, Status.DOWN))
+    assert rollout.why_wait(late, NEW, rollout.down_before(late, NEW))
+    assert not rollout.down_before(seen("h2", h1=runs("4f1c", Status.SUSPECT)), NEW)
+
+
 def test_host_without_a_session_is_not_waited_for() -> None:
     state = seen("h3", h2=runs(NEW))
     assert not rollout.why_wait(state, NEW)

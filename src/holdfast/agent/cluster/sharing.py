@@ -19,6 +19,7 @@ from holdfast.config.loading import load_text
 from holdfast.coordination.recipes.shared_policy import Forged, PolicyRevision, SharedPolicy
 from holdfast.loop.cluster import rollout
 from holdfast.loop.cluster.state import ClusterState
+from holdfast.model.ids import ComponentId, HostName
 from holdfast.model.policy import Policy
 from holdfast.model.time import Instant, show_duration
 from holdfast.model.value import Value, replace
@@ -75,12 +76,19 @@ class Sharing:
         self._entry: Entry | None = None
         self._woken = asyncio.Event()
         self._well_since: tuple[int, Instant] | None = None  # which number the hosts before us run well
+        self._noted = 0  # the newest number that was seen
+        self._down_before: dict[HostName, frozenset[ComponentId]] = {}  # when it was seen first
         self.waiting = ""  # a newer file is there, and why it is not in force here
         self._told = ""
 
     def see(self, entry: Entry) -> None:
         """Learn what stands in the coordinator."""
         self._entry = entry
+        found = self._shared.understood(entry, at_least=self.number)
+        if not isinstance(found, Forged) and found.number > self._noted:
+            # Now, before the first host can have taken it over: later nobody could tell what the file broke.
+            self._noted = found.number
+            self._down_before = rollout.down_before(self._state(), found.revision)
         self._woken.set()
 
     @property
@@ -123,13 +131,13 @@ class Sharing:
             return
         self._remembering.note(replace(self._remembering.memory, policy_number=found.number))
         self._wait("")
-        text = f"policy {found.number}, revision {found.revision}, by {found.by}"
+        text = f"policy {found.number}, revision {found.revision}, by {found.by}{self._left_out()}"
         self._say(Line(Level.INFO, "agent", "reloaded", text))
 
     def _why_wait(self, found: PolicyRevision, policy: Policy) -> str:
         """Return why it is not this host's turn yet; empty if it is."""
         state = self._state()
-        if why := rollout.why_wait(state, found.revision):
+        if why := rollout.why_wait(state, found.revision, self._down_before):
             self._well_since = None
             return why
         names = rollout.forerunners(state)
@@ -141,7 +149,15 @@ class Sharing:
         watched_for = rollout.watched_for(policy)
         if now - self._well_since[1] >= watched_for:
             return ""
-        return f"{', '.join(names)} run it, and are watched for {show_duration(watched_for)}"
+        return (
+            f"{', '.join(names)} run it, and are watched for {show_duration(watched_for)}{self._left_out()}"
+        )
+
+    def _left_out(self) -> str:
+        """Return in words what the hosts before us were not judged by; empty if by everything."""
+        names = rollout.forerunners(self._state())
+        left_out = [f"{id_} on {host}" for host in names for id_ in sorted(self._down_before.get(host, ()))]
+        return f"; not watched, since down before: {', '.join(left_out)}" if left_out else ""
 
     async def _wait_and_look(self, why: str, seconds: float) -> None:
         self._wait(why)

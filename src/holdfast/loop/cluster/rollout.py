@@ -1,10 +1,13 @@
 """Rolling a new file out: one host after the other, in the file's order, each once the one before it runs it well.
 
-So a file that breaks a service breaks it on one host, and the others go on with the old one until somebody looks.
+So a file that breaks a service breaks it on one host, and the others go on with the old one until somebody looks. What was down
+before proves nothing against the file, and would be waited for without end: it is left out, and that is said.
 """
 
+from collections.abc import Mapping
+
 from holdfast.loop.cluster.state import ClusterState, latest_report
-from holdfast.model.ids import HostName
+from holdfast.model.ids import ComponentId, HostName
 from holdfast.model.policy import Policy
 from holdfast.model.standing import Status
 from holdfast.model.time import SECOND, Duration
@@ -40,8 +43,23 @@ def forerunners(state: ClusterState) -> tuple[HostName, ...]:
     return tuple(name for name in earlier if state.view is not None and name in state.view.hosts)
 
 
-def why_wait(state: ClusterState, revision: str) -> str:
-    """Return why this host does not take `revision` over yet; empty if it may."""
+def down_before(state: ClusterState, revision: str) -> dict[HostName, frozenset[ComponentId]]:
+    """Return what is down, by host, at the first sight of a new file. Who runs `revision` already tells nothing of before."""
+    found: dict[HostName, frozenset[ComponentId]] = {}
+    for host in state.policy.hosts:
+        report = latest_report(state, host)
+        if report is None or report.revision == revision:
+            continue
+        down = frozenset(id_ for id_, member in report.members.items() if member.status is Status.DOWN)
+        if down:
+            found[host] = down
+    return found
+
+
+def why_wait(
+    state: ClusterState, revision: str, excused: Mapping[HostName, frozenset[ComponentId]] | None = None
+) -> str:
+    """Return why this host does not take `revision` over yet; empty if it may. `excused`: what was down before."""
     if state.view is None:
         return "what stands in the coordinator is not known yet"
     for host in state.policy.hosts:
@@ -53,8 +71,9 @@ def why_wait(state: ClusterState, revision: str) -> str:
         if report is None or report.revision != revision:
             why = f": {report.problem}" if report is not None and report.problem else ""
             return f"{host} takes it over first{why}"
+        left_out = (excused or {}).get(host, frozenset())
         for component, member in report.members.items():
-            if member.status not in _SETTLED:
+            if member.status not in _SETTLED and component not in left_out:
                 return f"{host} runs it, but {component} there is {member.status}: {member.reason}"
     return ""
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from holdfast.loop.cluster import rollout
+from holdfast.model.ids import ComponentId, HostName
 from holdfast.model.time import SECOND
 from holdfast.sim.checking import Violation
 
@@ -19,11 +20,15 @@ class Sharing:
         self._agent = agent
         self._newest = agent.host.policy_number
         self._is_waiting = False
+        self._down_before: dict[HostName, frozenset[ComponentId]] = {}
 
     def see(self, number: int) -> None:
         """Learn which file stands in the coordinator."""
         if number < self._newest:
             raise Violation("policy", f"file {number} came after {self._newest} on {self._agent.host.name}")
+        if number > self._newest:
+            revision = self._agent.host.files[number].revision
+            self._down_before = rollout.down_before(self._agent.state, revision)
         self._newest = number
         if not self._is_waiting:
             self._look()
@@ -34,7 +39,7 @@ class Sharing:
         if agent.is_over or self._newest <= host.policy_number:
             return
         policy = host.files[self._newest]
-        if rollout.why_wait(agent.state, policy.revision):
+        if rollout.why_wait(agent.state, policy.revision, self._down_before):
             self._is_waiting = True
             agent.clock.after(_LOOK_EVERY, self._look)
             return
