@@ -54,7 +54,8 @@ class Ordering:
             case TakeLease() | AdoptLease() if not session:
                 return None  # the session that it was meant for is over
             case TakeLease():
-                return store.take(Lease(order.service, me, order.member, order.after + 1, life), session)
+                epoch = max(order.after, order.above) + 1
+                return store.take(Lease(order.service, me, order.member, epoch, life), session, order.after)
             case AdoptLease():
                 return store.adopt(Lease(order.service, me, order.member, order.epoch, life), session)
             case GiveLease():

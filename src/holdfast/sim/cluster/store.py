@@ -215,24 +215,24 @@ class Store:
 
     # --- leases ---------------------------------------------------------------------------------------
 
-    def take(self, lease: Lease, number: int) -> Steps:
-        """Take a lease that is free, if nobody has had it since the epoch before."""
-        if why := self._why_not_take(lease):
+    def take(self, lease: Lease, number: int, after: Epoch) -> Steps:
+        """Take a lease that is free, if nobody has had it since the epoch `after`."""
+        if why := self._why_not_take(lease, after):
             return Answer(Ending.FAILED, why)
         yield
         if number not in self.sessions:
             return Answer(Ending.FAILED, "the session is lost")
-        if why := self._why_not_take(lease):
+        if why := self._why_not_take(lease, after):
             return Answer(Ending.FAILED, why)
         self.epochs[lease.service] = lease.epoch
         self._hold(lease, number)
         return Answer(Ending.DONE, number=lease.epoch)
 
-    def _why_not_take(self, lease: Lease) -> str:
+    def _why_not_take(self, lease: Lease, after: Epoch) -> str:
         if lease.service in self.holders:
             return "somebody holds it"
         last = self.epochs.get(lease.service, 0)
-        return "" if last == lease.epoch - 1 else f"the epoch is {last}"
+        return "" if last == after else f"the epoch is {last}"
 
     def adopt(self, lease: Lease, number: int) -> Steps:
         """Bind a host's own lease to its present session: same epoch, nobody in between."""
