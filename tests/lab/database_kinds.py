@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from tests.contract.postgresql.stage import owner
 from tests.lab.database_history import Listed
-from tests.lab.database_sessions import LISTING, REIGN, SCHEMA, NotDone, Where
+from tests.lab.database_sessions import LISTING, REGISTERS, REIGN, SCHEMA, NotDone, Where
 from tests.lab.databases import LISTEN, PORT, Database
 from tests.lab.history import now
 from tests.lab.hosts import Cluster
@@ -119,7 +119,9 @@ class RedisKind:
         return any(self._followers(host) == len(self._hosts) - 1 for host in self._hosts)
 
     def make_room(self) -> None:
-        """Make nothing: keys need no room."""
+        """Make the registers: whichever server takes them is the primary."""
+        made = [self._asked(host, _make_registers) for host in self._hosts]
+        assert any(made), "no server took the registers"
 
     def reached(self, address: str, port: int, hosts: dict[str, str]) -> Where:
         return Where(address, port, password="lab", hosts=hosts)
@@ -160,3 +162,9 @@ class RedisKind:
         if b"redis-server" in command:
             return 0
         return 1 if command.startswith(b"redis-") else None
+
+
+async def _make_registers(session: RedisSession) -> bool:
+    for key in REGISTERS:
+        await session.write(key, 0)
+    return True

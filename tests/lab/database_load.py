@@ -23,14 +23,13 @@ import msgspec
 from holdfast.model.time import SECOND
 from tests.lab.database_history import Append, Deed, Outcome, Touch
 from tests.lab.database_opening import open_session
-from tests.lab.database_sessions import NotDone, Session, Where, Who
+from tests.lab.database_sessions import REGISTERS, NotDone, Session, Where, Who
 from tests.lab.history import Record, Starved, now
 
 T = TypeVar("T")
 
 OPENS_WITHIN_S: Final = 1.0
 LATE: Final = SECOND // 5
-KEYS: Final = (1, 2, 3)
 
 
 class ClientSpec(msgspec.Struct, frozen=True):
@@ -88,7 +87,7 @@ class Client:
         self._note(Append(at, self._spec.name, number, now(), outcome, who.host, who.reign, error))
 
     async def _touch(self) -> None:
-        key = self._chance.choice(KEYS)
+        key = self._chance.choice(REGISTERS)
         deed = self._chance.choice([Deed.READ, Deed.READ, Deed.WRITE, Deed.SWAP])
         expected = self._seen.get(key, 0) if deed is Deed.SWAP else 0
         value = 0 if deed is Deed.READ else next(self._values)

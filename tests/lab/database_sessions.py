@@ -60,6 +60,7 @@ async def open_postgresql(where: Where) -> "PostgresSession":
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------
 
+REGISTERS = (1, 2, 3)
 SCHEMA = """
 create table appended (place bigint generated always as identity, client text, number bigint);
 create table registers (key int primary key, value bigint);

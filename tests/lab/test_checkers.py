@@ -2,7 +2,7 @@
 
 from holdfast.model.time import MILLISECOND, SECOND, Instant
 from tests.lab import checking
-from tests.lab.database_history import Append, Deed, Listed, Outcome, Sample, Touch
+from tests.lab.database_history import Append, Deed, Listed, Outcome, Sample, Touch, numbered
 from tests.lab.history import Fault, Healed, History, Record
 from tests.lab.judging import Verdict
 
@@ -244,6 +244,13 @@ def test_a_reign_of_two_hosts_is_found() -> None:
     )
     told = checking.a_reign_has_one_host(history(taken("h1", 2, 0, 10), append(1, 50, by=("h2", 2))))
     assert (told.verdict, told.why) == (BROKEN, "reign 2 was h1's and h2's")
+
+
+def test_drawn_reigns_are_numbered_in_the_order_in_which_they_began() -> None:
+    drawn = history(taken("h1", 901, 0, 100), taken("h2", 17, 200, 300), append(1, 50, by=("h1", 901)))
+    drawn = numbered(History((*drawn.records, Listed(ms(400), "h2", True, (), 17))))
+    assert [sample.reign for sample in drawn.of(Sample)] == [1] * 11 + [2] * 11
+    assert [each.reign for each in (*drawn.of(Append), *drawn.of(Listed))] == [1, 2]
 
 
 # --- registers ----------------------------------------------------------------------------------------
