@@ -14,14 +14,14 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.lab.database_stage import Stage
+from tests.lab.database_stage import LEASE_S, Stage
 from tests.lab.history import note
 from tests.lab.several_hosts import ask
 
 ROUNDS: Final = 2
 TWO_MEET: Final = 0.6
 SECOND_WITHIN_S: Final = 3.0  # of the first: while the failover is under way
-LASTS_S: Final = (0.5, 5.0)
+LASTS: Final = (0.25, 2.5)  # leases: some end before anybody takes over, most do not
 ALL_FROZEN_S: Final = 10.0
 HITS_PRIMARY: Final = 0.7
 AHEAD_S: Final = 3600
@@ -42,7 +42,7 @@ class Round:
     """Faults that meet, and how long they last."""
 
     strikes: tuple[Strike, ...]
-    lasts_s: float
+    leases: float
 
 
 def draw(chance: Random) -> tuple[Round, ...]:
@@ -54,7 +54,7 @@ def _round(chance: Random) -> Round:
     first = _strike(chance, 0.0)
     second = _strike(chance, chance.uniform(0, SECOND_WITHIN_S))
     strikes = (first, second) if chance.random() < TWO_MEET else (first,)
-    return Round(strikes, chance.uniform(*LASTS_S))
+    return Round(strikes, chance.uniform(*LASTS))
 
 
 def _strike(chance: Random, after_s: float) -> Strike:
@@ -78,7 +78,7 @@ class Play:
         for strike in drawn.strikes:
             time.sleep(strike.after_s)
             self.inflict(strike.kind, self._victim(strike))
-        time.sleep(drawn.lasts_s)
+        time.sleep(drawn.leases * LEASE_S)
         self._mend()
 
     def inflict(self, name: str, host: str) -> None:
