@@ -10,7 +10,6 @@ from typing import Any, Final
 from tests.lab.database_faults import Play, Round, Strike, draw
 from tests.lab.database_stage import Stage, Told
 
-SEEDS: Final = [int(seed) for seed in os.environ.get("HOLDFAST_LAB_SEEDS", "2,16").split(",")]
 ONLY: Final = os.environ.get("HOLDFAST_LAB_FAULT")
 
 Property = Callable[[str, object], None]
@@ -25,6 +24,11 @@ class Drawn:
     on_coordinator_loss: str
     wiring: Mapping[str, Any]
     rounds: tuple[Round, ...]
+
+
+def seeds(some: str) -> list[int]:
+    """Return which sequences are played; `some` are for a test run that names none."""
+    return [int(seed) for seed in os.environ.get("HOLDFAST_LAB_SEEDS", some).split(",")]
 
 
 def drawn_from(seed: int, wirings: Mapping[str, Mapping[str, Any]]) -> Drawn:
