@@ -306,8 +306,9 @@ class LocalProcesses:
         evidence = f"; it said: {said}" if said else ""
         if code is None:
             limit = spec.hook_timeout / SECOND
+            bound = f"{limit:g}s (run.hook_timeout)"
             return Result(
-                Ending.UNKNOWN, f"{mark.hook} hook did not end within {limit:g}s and was killed{evidence}"
+                Ending.UNKNOWN, f"{mark.hook} hook did not end within {bound} and was killed{evidence}"
             )
         return Result(Ending.FAILED, f"{mark.hook} hook {_tell_code(code)}{evidence}")
 

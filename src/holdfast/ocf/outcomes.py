@@ -5,6 +5,7 @@ from enum import IntEnum
 from holdfast.model.time import Duration, show_duration
 from holdfast.model.value import Value
 
+_LIMITED = frozenset({"start", "stop", "promote", "demote"})  # each by a key of its own
 REASON = "ocf-exit-reason:"  # begins the lines of stderr that are meant for people
 
 
@@ -83,7 +84,10 @@ class Outcome(Value, frozen=True):
 
 def late(action: str, timeout: Duration, reason: str = "") -> Outcome:
     """Return the outcome of an action that was killed at its time limit."""
-    return Outcome(action, None, reason, f"did not end within {show_duration(timeout)}, and was killed")
+    key = f"timeouts.{action}" if action in _LIMITED else "monitor.timeout"
+    return Outcome(
+        action, None, reason, f"did not end within {show_duration(timeout)} ({key}), and was killed"
+    )
 
 
 def reason_in(text: str, otherwise: str) -> str:

@@ -103,7 +103,10 @@ def test_a_hook_that_takes_too_long_is_unknown_and_is_killed_with_its_children(s
             main = await agent.start(spec)
             result = await agent.processes.promote(COMPONENT, spec, 5)
             assert result.ending is Ending.UNKNOWN
-            assert result.error == "promote hook did not end within 0.3s and was killed; it said: waiting"
+            assert (
+                result.error
+                == "promote hook did not end within 0.3s (run.hook_timeout) and was killed; it said: waiting"
+            )
             await until(lambda: stage.marked() == [pid_of(main)])
             assert agent.ears.exits == []
 

@@ -42,7 +42,7 @@ def test_a_start_that_hangs_is_killed_with_its_children_and_has_failed(stage: Oc
             assert result.ending is Ending.FAILED, (
                 "what was begun was ended, so it is certain that it does not run"
             )
-            assert result.error == "start: did not end within 1s, and was killed"
+            assert result.error == "start: did not end within 1s (timeouts.start), and was killed"
             assert stage.marked() == []
             assert await hold.agents.survey() == ()
 
@@ -61,7 +61,7 @@ def test_a_monitor_that_hangs_has_failed(stage: OcfStage) -> None:
             await until(lambda: bool(hold.ears.exits))
             ((_, _, how),) = hold.ears.exits
             assert how.code is None
-            assert how.detail == "monitor: did not end within 1s, and was killed"
+            assert how.detail == "monitor: did not end within 1s (monitor.timeout), and was killed"
             stage.behave("a", "monitor", None)
             assert (await hold.stop(component)).ending is Ending.DONE
 
