@@ -92,7 +92,9 @@ def remote(
 
 _STANDING = """
 select s.system_identifier, not r.yes,
-  case when r.yes then greatest(coalesce(w.received_tli, 0), m.min_recovery_end_timeline, c.timeline_id)
+  -- Once it receives nothing any more nobody tells the timeline of what it received, but the names of what is kept of it.
+  case when r.yes then greatest(m.min_recovery_end_timeline, c.timeline_id, coalesce(w.received_tli,
+         (select max(('x' || substr(name, 1, 8))::bit(32)::int) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$')))
        else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end,
   case when r.yes then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_flush_lsn() end,
   case when r.yes then null else pg_current_wal_lsn() end,
@@ -225,7 +227,7 @@ def prepare_writing() -> tuple[str, ...]:
 def look_at_room(instance: Instance) -> Room:
     """Return how the disk under the data is. OSError where there is none."""
     found = os.statvfs(instance.data)
-    is_read_only = bool(found.f_flag & os.ST_RDONLY) or _gave_up(os.stat(instance.data).st_dev)  # noqa: PTH116
+    is_read_only = bool(found.f_flag & os.ST_RDONLY) or _gave_up(os.stat(instance.data).st_dev)  # noqa: PTH116 - one line
     return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, is_read_only)
 
 

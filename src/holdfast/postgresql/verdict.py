@@ -117,13 +117,14 @@ _MEANINGS = {
     Fault.LIMIT: (Status.SUSPECT, "one of its limits is reached"),
     Fault.OTHER: (Status.DOWN, "it does not do what it is asked"),
 }
-_BY_A_FULL_DISK = {Fault.SLOW, Fault.IO, Fault.OTHER, Fault.BROKEN}
+# A file that cannot be opened for writing is told as missing rights.
+_BY_A_DISK = {Fault.SLOW, Fault.IO, Fault.OTHER, Fault.BROKEN, Fault.DENIED, Fault.REFUSED}
 
 
 def _doubted(seen: Seen, doubt: Doubt) -> tuple[Status, str]:
     if doubt.fault is Fault.NOT_READY and seen.is_progressing:
         return Status.UNKNOWN, f"it recovers: {seen.progress}"
-    if doubt.fault in _BY_A_FULL_DISK and (room := why_no_room(seen.room)):
+    if doubt.fault in _BY_A_DISK and (room := why_no_room(seen.room)):
         return Status.DOWN, f"{room}: {doubt.text}"
     status, meaning = _MEANINGS[doubt.fault]
     asleep = sum(process.state == "D" for process in seen.look.everything)

@@ -45,6 +45,11 @@ def doubted(fault: Fault, look: Look = LOOK, room: Room = ROOM) -> Seen:
             Status.DOWN,
             "its file system is read-only",
         ),
+        (
+            doubted(Fault.DENIED, room=Room(99, 100, is_read_only=True)),
+            Status.DOWN,
+            "its file system is read-only",
+        ),
         (doubted(Fault.FULL), Status.DOWN, "all of its connections are taken"),
         (doubted(Fault.SLOW), Status.SUSPECT, "it lets us in and does not finish"),
         (doubted(Fault.NOT_READY), Status.SUSPECT, "it is not open"),
