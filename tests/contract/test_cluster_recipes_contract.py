@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.coordination.clock import now
+from holdfast.coordination.limits import TRANSACTION_WRITES_MAX
 from holdfast.coordination.recipes.answers import Done, Refused
 from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.coordination.recipes.keeping import Keeping
@@ -19,6 +20,7 @@ from holdfast.coordination.recipes.seats import Hold
 from holdfast.coordination.recipes.shared_policy import HISTORY_MAX, Applied, Conflict, Forged, TooLarge
 from holdfast.model.cluster import Assignment, Claim, ClusterView, HostReport, Lease, OperatorWish
 from holdfast.model.ids import Epoch, HostName, LifeId, ServiceName
+from holdfast.model.value import replace
 from holdfast.ports.coordination import (
     Condition,
     ConflictError,
@@ -360,6 +362,23 @@ async def test_a_leader_that_was_followed_by_another_has_no_word_any_more(stage:
         view = await view_of(second, two)
         assert view.leader == Claim("h2", 2)
         assert view.assignments == {"db": assignment(leader)}
+
+
+@staged
+async def test_what_a_leader_wants_of_many_services_is_written_at_once_or_not_at_all(stage: Stage) -> None:
+    client = await stage.client()
+    book = book_of(stage, client)
+    async with kept(client, stage) as session:
+        hold = await elected(book, session, "h1")
+        many = {f"s{number}": assignment(hold, f"s{number}") for number in range(TRANSACTION_WRITES_MAX)}
+        again = {name: replace(one, why="again") for name, one in many.items()}
+        for wanted in (many, again):  # where nothing stands yet, and over what stands there
+            assert await book.assign_all(tuple(wanted.values()), hold) == Done()
+            assert (await view_of(book, client)).assignments == wanted
+        await hold.release()
+        answer = await book.assign_all((assignment(hold, "s1"), assignment(hold, "new")), hold)
+        assert answer == Refused("this host does not lead under epoch 1 any more")
+        assert (await view_of(book, client)).assignments == again
 
 
 @staged

@@ -11,7 +11,7 @@ No key is ever overwritten blindly: each write is guarded by the version that wa
 held up somewhere cannot undo a later one of ours.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from holdfast.coordination.limits import check_key
@@ -98,8 +98,15 @@ class ClusterBook:
 
     async def assign(self, assignment: Assignment, hold: Hold) -> Done | Refused | Doubtful:
         """Write what the leader wants of a service. Refused by the coordinator once `hold` is not the leader's seat."""
-        assert assignment.leader_epoch == hold.token
-        key = f"{self.root}/assignments/{assignment.service}"
+        return await self.assign_all((assignment,), hold)
+
+    async def assign_all(self, assignments: Sequence[Assignment], hold: Hold) -> Done | Refused | Doubtful:
+        """Write what the leader wants of several services, all or none: after a host's loss there are many at once.
+
+        At most `TRANSACTION_WRITES_MAX`. One that is too large refuses them all.
+        """
+        assert all(assignment.leader_epoch == hold.token for assignment in assignments)
+        keys = [f"{self.root}/assignments/{assignment.service}" for assignment in assignments]
 
         async def attempt(_: str) -> Done | Refused:
             chair = self._chair
@@ -109,9 +116,11 @@ class ClusterBook:
                 chair = await self._seated(hold)
             if chair is None:
                 return Refused(f"this host does not lead under epoch {hold.token} any more")
-            entry = await self._coordinator.get(key)
+            standing = await self._standing(keys)
+            guards = [Guard(key, _as(standing.get(key))) for key in keys]
+            writes = [Write(key, value) for key, value in zip(keys, values, strict=True)]
             try:
-                await self._coordinator.transact([*chair.guards, Guard(key, _as(entry))], [Write(key, value)])
+                await self._coordinator.transact([*chair.guards, *guards], writes)
             except ConflictError:
                 self._chair = None
                 raise
@@ -119,7 +128,7 @@ class ClusterBook:
             return Done()
 
         try:
-            value = encoded(assignment)
+            values = [encoded(assignment) for assignment in assignments]
         except TooLargeError as error:
             return Refused(f"the assignment is too large: {error}")
         return await settled(attempt)
@@ -152,6 +161,13 @@ class ClusterBook:
         return await settled(attempt)
 
     # --- inside ---------------------------------------------------------------------------------------
+
+    async def _standing(self, keys: Sequence[str]) -> Mapping[str, Entry]:
+        """Return what stands at these assignments, with one question."""
+        if len(keys) > 1:
+            return (await self._coordinator.list(f"{self.root}/assignments")).entries
+        entry = await self._coordinator.get(keys[0])
+        return {} if entry is None else {entry.key: entry}
 
     async def _seated(self, hold: Hold) -> "_Chair | None":
         """Return by what a write proves that `hold` still leads; None if it does not."""
