@@ -43,20 +43,26 @@ def test_a_primary_that_lost_its_memory_does_not_wipe_its_standbys(cache: RedisS
     assert len(cache.judged().lost) <= SENT_LATE
 
 
+def moved(cache: RedisService) -> None:
+    """Have another member given the role, by plan."""
+    old = cache.primary()
+    new = cache.other_than(old)
+    words = ("switchover", "cache", "--to", new, "--reason", "a test")
+
+    def is_fit() -> bool:
+        return ask(cache.cluster, old, *words, "--dry-run").returncode == 0
+
+    cache.cluster.until(is_fit, "the other is fit", RECOVERS_S)
+    assert ask(cache.cluster, old, *words).returncode == 0
+    cache.cluster.until(lambda: cache.maybe_primary() == new, "the new primary", RECOVERS_S)
+    cache.serves_again()
+
+
 def test_a_planned_move_loses_no_write(cache: RedisService) -> None:
     cache.raise_up(min_replicas_to_write=1)
     cache.start_clients()
     for _ in range(2):  # there, and on: who stepped back follows, and can be given the role again
-        old = cache.primary()
-        new = cache.other_than(old)
-        wait = "the other is fit"
-        words = ("switchover", "cache", "--to", new, "--reason", "a test")
-        cache.cluster.until(
-            lambda: ask(cache.cluster, old, *words, "--dry-run").returncode == 0, wait, RECOVERS_S
-        )
-        assert ask(cache.cluster, old, *words).returncode == 0
-        cache.cluster.until(lambda: cache.maybe_primary() == new, "the new primary", RECOVERS_S)
-        cache.serves_again()
+        moved(cache)
     assert cache.judged().lost == []
 
 

@@ -50,7 +50,7 @@ def _own(server: RedisServer, password: str, clients: str | None, tags: Tags) ->
         f"user {ACCOUNT} reset on {_hashed(password)} ~* &* +@all",
         f"user default reset {entrance}",
         f"masteruser {ACCOUNT}",
-        f"masterauth {password}",
+        f"masterauth {_quoted(password)}",
         f"replica-announce-ip {server.host}",
         f"replica-announce-port {server.port}",
         f"replica-priority {0 if tags.nofailover else 100}",
