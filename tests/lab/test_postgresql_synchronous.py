@@ -151,9 +151,8 @@ def test_a_strict_wish_waits_rather_than_commit_alone(database: Database) -> Non
     cluster.until(lambda: writes(database, old, int(time.monotonic() * 1000)), "a write", RECOVERS_S)
 
 
-@MODES
-def test_no_acknowledged_row_is_lost_if_the_next_primary_fails_too(database: Database, mode: str) -> None:
-    old = raised(database, mode)
+def test_no_acknowledged_row_is_lost_if_the_next_primary_fails_too(database: Database) -> None:
+    old = raised(database, "quorum")
     cluster, writer = database.cluster, Writer(database, old)
     cluster.until(lambda: len(database.numbers(old)) > 300, "rows", RECOVERS_S)
     before = lease(database, old)["lease"]["epoch"]

@@ -4,6 +4,7 @@ What is done here needs no decision of the core: a standby follows by reload, sl
 A standby whose log went its own way is shut down: the start that follows rewinds or clones it.
 """
 
+import asyncio
 import time
 from contextlib import suppress
 
@@ -76,6 +77,8 @@ class Keeper:
         source = source_of(self._component, self._books)
         if role is Role.STANDBY:
             await self._follow(settings_of(self._component, self.server, self._books, source))
+            if source is None:
+                await self._until_read()
         try:
             standing = await ask_standing(self._instance, within)
             if standing.is_primary and role is Role.PRIMARY:
@@ -143,6 +146,12 @@ class Keeper:
             return False
         self._followed, self._followed_at, self._is_unread = settings, time.monotonic_ns(), False
         return True
+
+    async def _until_read(self) -> None:
+        """Await that what was told to the server a moment ago is read: then this look can tell that it is at rest."""
+        left = self._followed_at + _READS_WITHIN - time.monotonic_ns()
+        if self._followed is not None and left > 0:
+            await asyncio.sleep(left / SECOND)
 
     def _is_at_rest(self, standing: Standing, source: Upstream | None) -> bool:
         """Tell whether it streams from nobody, and will not before it is told otherwise."""

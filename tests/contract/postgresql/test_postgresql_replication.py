@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.model.postgresql import Commit, Record
 from holdfast.model.time import MILLISECOND
+from holdfast.model.value import replace
 from holdfast.postgresql import running
 from holdfast.postgresql.asking import ask_followers, ask_standing, local, write
 from holdfast.postgresql.connecting import ask
@@ -177,6 +178,31 @@ def test_a_standby_follows_a_standby_and_keeps_on_after_its_upstream_is_promoted
             ]
 
         await until(has_it)
+
+    play(story)
+
+
+def test_a_standby_at_rest_tells_the_timeline_that_it_streamed_last() -> None:
+    async def story(stage: Stage) -> None:
+        a = await stage.primary("a")
+        b = await stage.standby("b", a)
+        c = await stage.standby("c", a)
+        await crash(a)
+        await running.promote(b, settings(), GENEROUS)
+        await running.follow(c, settings(b, has_slot=False))
+        await query(b, "create table t as select 1 as x")
+        await until_streaming(c, b)
+        before = await standing(c)
+        await running.follow(c, replace(settings(), is_standby=True))
+
+        async def rests() -> bool:
+            return not (await standing(c)).is_receiving
+
+        await until(rests)
+        after = await standing(c)
+        assert after.is_complete
+        assert after.position >= before.position
+        assert after.position.timeline == 2
 
     play(story)
 

@@ -7,11 +7,13 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from holdfast.agent import clock
 from holdfast.agent.cluster.clustering import Clustering
 from holdfast.agent.cluster.reading import ReadingCare
+from holdfast.agent.cluster.turning import ClusterTurned
 from holdfast.agent.log import Level, Line
 from holdfast.agent.turning import Turning
 from holdfast.coordination.recipes.answers import Done
@@ -204,8 +206,12 @@ def look_after_servers(
         say(Line(Level.INFO, component, "data", what))
 
     care = PostgresCare(books, lambda: turning.state, turning.put, clustering.refresh, tell)
+    clustering.turning.follow(care.wake)
     clustering.supplemented = care.supplemented
-    clustering.more_works = (("postgresql", care.run), ("reading", ReadingCare(lambda: turning.state, turning.put).run))
+    clustering.more_works = (
+        ("postgresql", care.run),
+        ("reading", ReadingCare(lambda: turning.state, turning.put).run),
+    )
     return Postgres(processes, books, tell)
 
 
@@ -233,10 +239,16 @@ class PostgresCare:
         self._put = put
         self._refresh = refresh
         self._tell = tell
+        self._woken = asyncio.Event()
         self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
         self._due: dict[ComponentId, tuple[Instant, _Cue]] = {}
         self._sights: dict[ComponentId, Sight] = {}
         self._rested: dict[ComponentId, tuple[_Cue, object]] = {}  # what was known when one at rest was asked
+
+    def wake(self, turned: ClusterTurned) -> None:
+        """Follow the cluster loop: somebody else may hold the lease."""
+        if turned.after.view is not turned.before.view:
+            self._woken.set()
 
     def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
         """Return the reports of this host's members with what is known of their logs."""
@@ -256,8 +268,11 @@ class PostgresCare:
     async def run(self) -> None:
         """Care for them until cancelled."""
         while True:
+            self._woken.clear()
             await asyncio.gather(*(self._care(*each) for each in self._members()))
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_S):
+                    await self._woken.wait()
 
     def _members(self) -> list[tuple[ComponentState, PostgresServer, ProbePolicy]]:
         state, found = self._state(), []
@@ -315,7 +330,9 @@ class PostgresCare:
 
     def _see(self, id_: ComponentId, sight: Sight | None) -> None:
         known = self._sights.get(id_)
-        told = None if sight is None else replace(sight, problem="", is_unknown=False, starting="", warning="")
+        told = (
+            None if sight is None else replace(sight, problem="", is_unknown=False, starting="", warning="")
+        )
         if known == told:
             return
         if told is not None and told.note and (known is None or known.note != told.note):
