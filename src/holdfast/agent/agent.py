@@ -266,7 +266,11 @@ class Agent:
         secret = read_secret(self._directory.path)
         found = look_after_redis_alone(secret, self._turning, self._processes, self._say)
         self._components.add(RedisServer, found.adapter)
-        self._works = (("redis", found.care.run), ("sentinel", found.sentinels.run))
+        self._works = (
+            ("redis", found.care.run),
+            ("sentinel", found.sentinels.run),
+            ("reading redis", found.reading.run),
+        )
 
     async def _fence(self, host: HostName) -> tuple[Ending, str]:
         """Make sure that a host is off, by the device that the whole file names for it."""

@@ -6,12 +6,14 @@ The core learns what a server answers as it learns of any probe.
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from holdfast.agent import clock
 from holdfast.agent.log import Level, Line
+from holdfast.agent.reading import ReadingCare
 from holdfast.agent.turning import Turning
+from holdfast.detect.freshness import Heard
 from holdfast.loop.reporting import report_members
 from holdfast.model.cluster import MemberReport
 from holdfast.model.events import Event, Probed
@@ -26,17 +28,18 @@ from holdfast.model.ids import (
     service_of,
 )
 from holdfast.model.observation import Failure, Layer, Observation, Outcome
-from holdfast.model.policy import ProbePolicy
+from holdfast.model.policy import Managed, ProbePolicy
 from holdfast.model.redis import RedisCheck, RedisServer
 from holdfast.model.standing import Role
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.tags import Tags
-from holdfast.model.time import Instant
+from holdfast.model.time import Duration, Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import Components
 from holdfast.redis.adapter import Redis
-from holdfast.redis.books import Books
+from holdfast.redis.books import Books, where_of
 from holdfast.redis.keeping import Keeper, Sight
+from holdfast.redis.reading import hear
 from holdfast.redis.sentinel import Sentinels, Served
 
 _LOOK_AGAIN_S = 0.05
@@ -121,6 +124,7 @@ class LookAfter(NamedTuple):
     adapter: Redis
     care: "RedisCare"
     sentinels: Sentinels
+    reading: ReadingCare
 
 
 class Surroundings(NamedTuple):
@@ -142,7 +146,10 @@ def look_after_redis(
     care = RedisCare(books, lambda: turning.state, turning.put, refresh)
     adapter = Redis(processes, books, lambda id_, what: say(Line(Level.INFO, id_, "data", what)))
     sentinels = Sentinels(served, lambda what: say(Line(Level.WARN, "sentinel", "listening", what)))
-    return LookAfter(adapter, care, sentinels)
+    def ask(component: ComponentId, server: Managed, within: Duration) -> Awaitable[Heard | str] | None:
+        return hear(where_of(component, server, books), within) if isinstance(server, RedisServer) else None
+
+    return LookAfter(adapter, care, sentinels, ReadingCare(lambda: turning.state, turning.put, ask))
 
 
 def look_after_redis_alone(

@@ -256,7 +256,8 @@ def _with_mode(
         return read_from(member, reading.values.get("traffic"))
     if isinstance(member.run.managed, RedisServer):
         has_hosts = ground.hosts is not None
-        return settled_redis(member, member.run.managed, mode, place, scope, has_hosts=has_hosts)
+        member = settled_redis(member, member.run.managed, mode, place, scope, has_hosts=has_hosts)
+        return read_from(member, reading.values.get("traffic"))
     check_mode(member.run.managed, mode, place, scope)
     managed = replace(member.run.managed, is_promotable=mode is Mode.ACTIVE_STANDBY)
     return replace(member, run=replace(member.run, managed=managed))

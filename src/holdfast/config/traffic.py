@@ -7,6 +7,7 @@ from holdfast.config.quantities import Size, Span
 from holdfast.model.policy import Balance, MemberPolicy, ProbePolicy, Protocol, Purpose, TrafficPolicy
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.reading import PrimaryReads, ReadingCheck, ReadPolicy
+from holdfast.model.redis import RedisServer
 from holdfast.model.time import HOUR, MILLISECOND, SECOND
 from holdfast.model.value import replace
 
@@ -24,7 +25,11 @@ _READING = ProbePolicy(
 
 def read_from(member: MemberPolicy, traffic: TrafficPolicy | None) -> MemberPolicy:
     """Return the member with the probe that tells how old its data is, if it may be read from and whoever keeps it can tell."""
-    if traffic is None or traffic.read_only is None or not isinstance(member.run.managed, PostgresServer):
+    if (
+        traffic is None
+        or traffic.read_only is None
+        or not isinstance(member.run.managed, PostgresServer | RedisServer)
+    ):
         return member
     return replace(member, probes=(*member.probes, _READING))
 

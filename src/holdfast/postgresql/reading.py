@@ -1,12 +1,16 @@
-"""Whether a standby may be read from: it is asked over a connection of its own how much it has replayed, and what it was told."""
+"""What a standby knows of its primary's log, asked over a connection of its own: how old it is follows from that."""
 
-from holdfast.model.observation import Failure, Layer, Observation, Outcome
-from holdfast.model.reading import ReadPolicy
-from holdfast.model.time import Duration, Instant
+from collections.abc import Awaitable
+
+from holdfast.detect.freshness import Heard
+from holdfast.model.ids import ComponentId
+from holdfast.model.policy import Managed
+from holdfast.model.postgresql import PostgresServer
+from holdfast.model.time import Duration
 from holdfast.postgresql.asking import local
+from holdfast.postgresql.books import instance_of
 from holdfast.postgresql.connecting import ask
 from holdfast.postgresql.faults import Unanswered
-from holdfast.postgresql.freshness import Freshness, Heard
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.position import parse_lsn
 
@@ -18,9 +22,17 @@ from (select) n left join pg_stat_wal_receiver w on true
 """
 
 
-async def ask_heard(instance: Instance, within: Duration) -> Heard:
-    """Return what the standby knows of its primary's log; Unanswered otherwise."""
-    ((row,),) = await ask(local(instance, within), _HEARD, within=within)
+def hear_member(component: ComponentId, server: Managed, within: Duration) -> Awaitable[Heard | str] | None:
+    """Return the question to a member of this host; None: it is no PostgreSQL."""
+    return hear(instance_of(component, server), within) if isinstance(server, PostgresServer) else None
+
+
+async def hear(instance: Instance, within: Duration) -> Heard | str:
+    """Return what the standby knows of its primary's log; why it does not answer otherwise."""
+    try:
+        ((row,),) = await ask(local(instance, within), _HEARD, within=within)
+    except Unanswered as unanswered:
+        return f"{unanswered.fault}: it does not answer"
     message, end, replayed, paused = row
     return Heard(
         message=message or "",
@@ -28,29 +40,3 @@ async def ask_heard(instance: Instance, within: Duration) -> Heard:
         replayed=parse_lsn(replayed) if replayed else 0,
         is_paused=paused == "t",
     )
-
-
-class Reader:
-    """One life of one standby, asked again and again."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        self._freshness = Freshness()
-        self._began: Instant = 0
-        self._is_fine = True
-
-    async def look(self, rules: ReadPolicy, within: Duration, now: Instant) -> Observation | None:
-        """Return whether it may be read from, asked at `now`; None: it was not heard of for long enough to know."""
-        self._began = self._began or now
-        try:
-            self._freshness = self._freshness.after(await ask_heard(self._instance, within), now)
-        except Unanswered as unanswered:
-            why = f"{unanswered.fault}: it does not answer"
-        else:
-            if not self._freshness.heard_at and now - self._began < rules.delay_max:
-                return None
-            why = self._freshness.why_stale(rules, now, was_fine=self._is_fine)
-        self._is_fine = not why
-        if why:
-            return Observation(Outcome.FAILED, Layer.CONTENT, Failure.STATUS, 0, now, why)
-        return Observation(Outcome.PASSED, Layer.CONTENT, Failure.NONE, 0, now)

@@ -146,23 +146,24 @@ async def ask_standing(where: Where, stamp_key: str, within: Duration = 2 * SECO
 def standing_of(answers: list[Answer]) -> Standing:
     """Return how the server is, from its answers to `standing_questions`."""
     told, stamp, keys = answers
-    fields = _fields(told)
+    fields = fields_of(told)
     is_primary = fields.get("role") == "master"
     link = fields.get("master_link_status") == "up"
-    host, port = fields.get("master_host", ""), _whole(fields.get("master_port"))
+    host, port = fields.get("master_host", ""), whole(fields.get("master_port"))
     return Standing(
         is_primary=is_primary,
         upstream=None if is_primary else (host, port),
         is_following=link,
         is_copying=fields.get("master_sync_in_progress") == "1",
-        place=_whole(fields.get("master_repl_offset" if is_primary else "slave_repl_offset")),
+        place=whole(fields.get("master_repl_offset" if is_primary else "slave_repl_offset")),
         followers=tuple(_follower(text) for name, text in fields.items() if _is_follower(name)),
         keys=keys if isinstance(keys, int) else 0,
         stamp=_stamp(stamp),
     )
 
 
-def _fields(told: Answer) -> dict[str, str]:
+def fields_of(told: Answer) -> dict[str, str]:
+    """Return what INFO tells, by name."""
     text = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
@@ -173,7 +174,7 @@ def _is_follower(name: str) -> bool:
 
 def _follower(text: str) -> tuple[str, int, str, int]:
     parts = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
-    return parts.get("ip", ""), _whole(parts.get("port")), parts.get("state", ""), _whole(parts.get("offset"))
+    return parts.get("ip", ""), whole(parts.get("port")), parts.get("state", ""), whole(parts.get("offset"))
 
 
 def _stamp(answer: Answer) -> Stamp | None:
@@ -183,5 +184,6 @@ def _stamp(answer: Answer) -> Stamp | None:
     return Stamp(int(words[0]), int(words[1]))
 
 
-def _whole(text: str | None) -> int:
+def whole(text: str | None) -> int:
+    """Return the number; 0 if there is none."""
     return int(text) if text is not None and text.isdecimal() else 0

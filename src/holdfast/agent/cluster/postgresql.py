@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from holdfast.agent import clock
 from holdfast.agent.cluster.clustering import Clustering
-from holdfast.agent.cluster.reading import ReadingCare
 from holdfast.agent.cluster.turning import ClusterTurned
 from holdfast.agent.log import Level, Line
+from holdfast.agent.reading import ReadingCare
 from holdfast.agent.turning import Turning
 from holdfast.coordination.recipes.answers import Done
 from holdfast.coordination.recipes.cluster_book import ClusterBook
@@ -48,6 +48,7 @@ from holdfast.postgresql.books import instance_of
 from holdfast.postgresql.bootstrap import Passwords
 from holdfast.postgresql.comparing import end_at_rest
 from holdfast.postgresql.keeping import Keeper, Sight
+from holdfast.postgresql.reading import hear_member
 from holdfast.postgresql.settings import Upstream
 
 _LOOK_AGAIN_S = 0.05
@@ -210,7 +211,7 @@ def look_after_servers(
     clustering.supplemented = care.supplemented
     clustering.more_works = (
         ("postgresql", care.run),
-        ("reading", ReadingCare(lambda: turning.state, turning.put).run),
+        ("reading", ReadingCare(lambda: turning.state, turning.put, hear_member).run),
     )
     return Postgres(processes, books, tell)
 

@@ -9,7 +9,6 @@ first seen: no clock of another host and no step of the wall clock makes it look
 from holdfast.model.reading import ReadPolicy
 from holdfast.model.time import Instant, show_duration
 from holdfast.model.value import Value
-from holdfast.postgresql.position import Lsn
 
 _SAMPLES_MAX = 64
 
@@ -18,8 +17,8 @@ class Heard(Value, frozen=True):
     """What one look at a standby brought."""
 
     message: str = ""  # tells the last message of its primary from the one before; empty: it receives nothing
-    end: Lsn = 0  # of the primary's log, as that message said
-    replayed: Lsn = 0
+    end: int = 0  # where the primary's log, or stream of writes, ended as that message was sent
+    replayed: int = 0  # how far it has come itself
     is_paused: bool = False
 
 
@@ -27,7 +26,7 @@ class Sample(Value, frozen=True):
     """A message that came no sooner than `at`."""
 
     at: Instant
-    end: Lsn
+    end: int
 
 
 class Freshness(Value, frozen=True):

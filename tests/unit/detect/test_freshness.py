@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from holdfast.detect.freshness import Freshness, Heard
 from holdfast.model.reading import ReadPolicy
 from holdfast.model.time import MINUTE, SECOND
-from holdfast.postgresql.freshness import Freshness, Heard
 
 RULES = ReadPolicy("127.0.0.1", 5433, lag_max=1000, delay_max=6 * SECOND)
 START = MINUTE
