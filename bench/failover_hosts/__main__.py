@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.failover_hosts.contenders import Contender, Kind, at_random_phase
+from bench.failover.contending import at_random_phase
+from bench.failover_hosts.contenders import Contender, Kind
 from bench.failover_hosts.holdfast_ import Holdfast
 from bench.failover_hosts.keepalived import Keepalived
 from bench.failover_hosts.pacemaker import Pacemaker

@@ -5,18 +5,12 @@ asked by the same clients, in the hub, through one address.
 """
 
 import os
-import random
-import shutil
-import subprocess
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from bench.failover.contending import Raised
 from tests.lab.history import now
 from tests.lab.hosts import PYTHON
 from tests.lab.nemesis import Nemesis
@@ -24,7 +18,6 @@ from tests.lab.network import LINK, Host, LabError, Network
 
 PORT = 9000
 WITNESS = Path(__file__).parents[2] / "tests" / "lab" / "witness.py"
-POLL_S = 0.1
 
 
 class Kind(StrEnum):
@@ -39,12 +32,10 @@ class Kind(StrEnum):
     CRASH_LEADER = "crash+leader"  # as `crash`, and the leader of the coordinator's own ensemble dies along
 
 
-class Contender(ABC):
+class Contender(Raised):
     """One high-availability manager, with its own hosts. Made for one fault, and thrown away after it."""
 
     kinds: frozenset[Kind] = frozenset(Kind) - {Kind.CRASH_LEADER}  # most have no ensemble to lean on
-    packages: Sequence[str] = ()  # Debian's, installed by `prepare`
-    program: str = ""  # if it is on the PATH the packages are there
     hosts = 2
 
     def __init__(self, folder: Path) -> None:
@@ -65,20 +56,10 @@ class Contender(ABC):
     def move(self, host: str) -> None:
         """Have the service leave this host, in good order."""
 
-    def set_the_stage(self, kind: Kind) -> None:  # noqa: B027 - most have nothing to arrange
+    def set_the_stage(self, kind: Kind) -> None:
         """Have everything where the fault wants it, before the clients begin."""
 
     # --- what is the same for all ---------------------------------------------------------------------
-
-    @classmethod
-    def prepare(cls) -> None:
-        """Install what is missing. Only the benchmark needs it, so only the benchmark installs it."""
-        if cls.packages and shutil.which(cls.program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
-            # RUNLEVEL=1: no service of the packages is started.
-            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-            install = ["apt-get", "-q", "-y", "install", "--no-install-recommends", *cls.packages]
-            for command in (["apt-get", "-q", "update"], install):
-                subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def raise_(self) -> None:
         """Raise the hosts and start it on them."""
@@ -121,19 +102,6 @@ class Contender(ABC):
         self.nemesis.heal()
         self.network.end()
 
-    def __enter__(self) -> Self:
-        try:
-            self.raise_()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.end()
-
     # --- what they are made of ------------------------------------------------------------------------
 
     def witness(self, host: str) -> list[str]:
@@ -166,20 +134,6 @@ class Contender(ABC):
                     return pid
         raise AssertionError(f"no service on {host}")
 
-    def until(self, holds: Callable[[], object], what: str, within_s: float) -> None:
-        """Wait until it holds."""
-        give_up_at = time.monotonic() + within_s
-        while not holds():
-            if time.monotonic() > give_up_at:
-                logs = "\n".join(
-                    f"--- {log}\n{log.read_text(errors='replace')[-2000:]}" for log in self._logs()
-                )
-                raise AssertionError(f"{type(self).__name__}: never came: {what}\n{logs}")
-            time.sleep(POLL_S)
-
-    def _logs(self) -> list[Path]:
-        return sorted(self.folder.glob("*.log"))
-
     def _living(self) -> list[Host]:
         return [host for host in self.network.hosts.values() if host.name not in self._dead]
 
@@ -188,8 +142,3 @@ class Contender(ABC):
             return f" {self.address}/" in host.run(["ip", "-4", "addr", "show", LINK])
         except LabError:
             return False
-
-
-def at_random_phase(longest_s: float) -> None:
-    """Wait for a random time, so that a fault meets any moment between two checks or beats."""
-    time.sleep(random.random() * longest_s)

@@ -9,10 +9,10 @@ sides take by themselves.
 
 from functools import partial
 
+from bench.failover.stateful import Made, compare
+from bench.failover.tolls import Kind
 from bench.failover_postgresql.holdfast_ import Holdfast
 from bench.failover_postgresql.patroni import Patroni
-from bench.stateful import Made, compare
-from bench.tolls import Kind
 
 COMMITS = {"": "asynchronous", "-sync": "synchronous"}
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from bench.failover.stateful import BALANCER, COMES_BACK_S
+from bench.failover.tolls import MEMBERS
 from bench.failover_postgresql.servers import PostgresContender
-from bench.stateful import BALANCER, COMES_BACK_S
-from bench.tolls import MEMBERS
 from tests.lab.databases import Database
 from tests.lab.network import HUB
 from tests.lab.several_hosts import ask, is_well

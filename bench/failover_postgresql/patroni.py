@@ -12,10 +12,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench import environments
+from bench.failover import environments
+from bench.failover.stateful import BALANCER, COMES_BACK_S
+from bench.failover.tolls import MEMBERS
 from bench.failover_postgresql.servers import PostgresContender
-from bench.stateful import BALANCER, COMES_BACK_S
-from bench.tolls import MEMBERS
 from tests.contract.postgresql.stage import owner
 from tests.lab.databases import LISTEN, PARAMETERS, PORT, Database
 from tests.lab.etcd_ensemble import CLIENT_PORT

@@ -7,8 +7,8 @@ import shutil
 from abc import abstractmethod
 from pathlib import Path
 
-from bench.stateful import BALANCER, Contender
-from bench.tolls import FOLLOWERS, MEMBERS
+from bench.failover.stateful import BALANCER, Contender
+from bench.failover.tolls import FOLLOWERS, MEMBERS
 from tests.lab.database_history import Listed
 from tests.lab.database_load import ClientSpec
 from tests.lab.database_sampler import Sampling

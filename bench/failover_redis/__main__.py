@@ -8,10 +8,10 @@ by asking Sentinel), and of one that stays on its connection to the old primary.
 
 from functools import partial
 
+from bench.failover.stateful import Made, compare
+from bench.failover.tolls import Kind
 from bench.failover_redis.holdfast_ import Holdfast
 from bench.failover_redis.sentinel import PROFILES, Sentinel
-from bench.stateful import Made, compare
-from bench.tolls import Kind
 
 KINDS = [Kind.KILL, Kind.CRASH, Kind.HANG, Kind.MANAGER, Kind.MOVE]
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from bench.failover.stateful import BALANCER, COMES_BACK_S
+from bench.failover.tolls import MEMBERS
 from bench.failover_redis.servers import LISTEN, PARAMETERS, PASSWORD, PORT, RedisContender
-from bench.stateful import BALANCER, COMES_BACK_S
-from bench.tolls import MEMBERS
 from tests.lab.several_hosts import ask, is_well
 
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import msgspec
 
-from bench import environments
+from bench.failover import environments
+from bench.failover.stateful import COMES_BACK_S
+from bench.failover.tolls import MEMBERS
 from bench.failover_redis.servers import PARAMETERS, PASSWORD, PORT, RedisContender
-from bench.stateful import COMES_BACK_S
-from bench.tolls import MEMBERS
 
 SENTINEL: Final = 26379
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from bench.stateful import BALANCER, Contender
-from bench.tolls import FOLLOWERS, MEMBERS
+from bench.failover.stateful import BALANCER, Contender
+from bench.failover.tolls import FOLLOWERS, MEMBERS
 from tests.lab.database_history import Listed
 from tests.lab.database_load import ClientSpec
 from tests.lab.database_sampler import Sampling

@@ -24,8 +24,8 @@ from typing import Final
 
 import msgspec
 
-from bench.contending import Raised, at_random_phase
-from bench.tolls import MEMBERS, Kind, Toll, counted, redundant_since, row
+from bench.failover.contending import Raised, at_random_phase
+from bench.failover.tolls import MEMBERS, Kind, Toll, counted, redundant_since, row
 from holdfast.model.time import SECOND, Instant
 from tests.lab import checking
 from tests.lab.database_history import Append, Listed, Sample, read_database
@@ -36,7 +36,7 @@ from tests.lab.hosts import PYTHON, Cluster, Site
 from tests.lab.network import own_name
 
 BALANCER: Final = "h1"
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 HANGS_S: Final = 40.0
 COORDINATOR_FROZEN_S: Final = 45.0
 MANAGER_DEAD_S: Final = 60.0

@@ -7,7 +7,7 @@ from typing import Final
 
 # Debian's, since the users that servers run as have to be able to run it: an interpreter in somebody's home often is closed to others.
 PYTHON: Final = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-CACHE: Final = Path(__file__).parents[1] / ".cache"
+CACHE: Final = Path(__file__).parents[2] / ".cache"
 
 
 def place(name: str) -> Path:
