@@ -30,15 +30,6 @@ class RedisBooks(MemberBooks, Grips):
         MemberBooks.__init__(self, root, secret, state, elsewhere)
         Grips.__init__(self, local)
 
-    def primary(self, service: ServiceName) -> MemberName | None:
-        """Return whom to follow: nobody who says that it is no primary any more, though it holds the lease.
-
-        A server that was started again may have lost its memory. Nobody waits for it then: the others stand still, so that they are compared.
-        """
-        name = super().primary(service)
-        report = self._elsewhere().get(component_id(service, name)) if name is not None else None
-        return None if report is not None and report.is_clear else name
-
     def lease(self, epoch: Epoch) -> Epoch:
         """Return the lease under which `epoch` is given."""
         return lease_of(epoch)
