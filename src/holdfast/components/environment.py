@@ -9,9 +9,9 @@ import grp
 import os
 import pwd
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
+from holdfast.config.secrets import SecretError, read_secret
 from holdfast.model.policy import ProcessSpec, SecretFrom
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -90,21 +90,10 @@ def read_secrets(places: Mapping[str, SecretFrom]) -> dict[str, str]:
 
 
 def _read_secret(name: str, place: SecretFrom) -> str:
-    if place.file is not None:
-        try:
-            content = os.fsdecode(Path(place.file).read_bytes())
-        except OSError as error:
-            raise Refused(
-                f"env.{name}: secret file {place.file} cannot be read ({error.strerror}); "
-                "create it, or let the agent's user read it"
-            ) from error
-        return content.removesuffix("\n").removesuffix("\r")
-    variable = place.env or ""
-    if variable not in os.environ:
-        raise Refused(
-            f"env.{name}: variable {variable} is not in the agent's own environment; set it where the agent is started"
-        )
-    return os.environ[variable]
+    try:
+        return os.fsdecode(read_secret(place))
+    except SecretError as error:
+        raise Refused(f"env.{name}: {error}") from error
 
 
 def _find_user(name: str) -> pwd.struct_passwd:

@@ -5,9 +5,9 @@ what is returned only; an error names their place, never their value.
 """
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
+from holdfast.config.secrets import SecretError, read_secret
 from holdfast.fencing.hiding import is_secret, spellings
 from holdfast.model.ids import HostName
 from holdfast.model.policy import FencePolicy, SecretFrom
@@ -55,18 +55,7 @@ def _one_line(name: str, text: str) -> str:
 
 
 def _read_secret(name: str, place: SecretFrom) -> str:
-    if place.file is not None:
-        try:
-            content = os.fsdecode(Path(place.file).read_bytes())
-        except OSError as error:
-            raise Refused(
-                f"options.{name}: secret file {place.file} cannot be read ({error.strerror}); "
-                "create it, or let the agent's user read it"
-            ) from error
-        return content.removesuffix("\n").removesuffix("\r")
-    variable = place.env or ""
-    if variable not in os.environ:
-        raise Refused(
-            f"options.{name}: variable {variable} is not in holdfast's own environment; set it where holdfast is started"
-        )
-    return os.environ[variable]
+    try:
+        return os.fsdecode(read_secret(place))
+    except SecretError as error:
+        raise Refused(f"options.{name}: {error}") from error

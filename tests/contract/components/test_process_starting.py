@@ -193,7 +193,7 @@ def test_the_agents_folders_are_closed_to_others(stage: Stage) -> None:
         ({"user": "no-such-user"}, "user 'no-such-user' does not exist on this host"),
         ({"group": "no-such-group"}, "group 'no-such-group' does not exist on this host"),
         ({"env": {"KEY": SecretFrom(file="/no/key")}}, "env.KEY: secret file /no/key cannot be read"),
-        ({"env": {"KEY": SecretFrom(env="NO_SUCH")}}, "env.KEY: variable NO_SUCH is not in the agent's own"),
+        ({"env": {"KEY": SecretFrom(env="NO_SUCH")}}, "env.KEY: variable NO_SUCH is not in holdfast's own"),
         ({"env": {"KEY": "a\0b"}}, "env.KEY holds a zero byte"),
     ],
 )

@@ -1,11 +1,10 @@
 """Which host of the cluster this is, found out before the agent starts: its name, and the cluster's key."""
 
 import errno
-import os
 import socket
-from pathlib import Path
 from typing import NamedTuple
 
+from holdfast.config.secrets import SecretError, read_secret
 from holdfast.loop.localizing import UnknownHostError, which_host
 from holdfast.model.ids import HostName
 from holdfast.model.policy import Policy, SecretFrom
@@ -36,7 +35,7 @@ def host_of(policy: Policy, name: str | None) -> Host | None:
         found = which_host(policy, name, _own_addresses(policy), socket.gethostname())
     except UnknownHostError as error:
         raise HostError(str(error)) from error
-    return Host(found, read_secret(policy.cluster.secret))
+    return Host(found, cluster_key(policy.cluster.secret))
 
 
 def check_address(policy: Policy, name: HostName) -> None:
@@ -59,24 +58,18 @@ def check_address(policy: Policy, name: HostName) -> None:
         raise HostError(f"{message}; {hint}" if hint else message) from error
 
 
-def read_secret(place: SecretFrom) -> bytes:
+def cluster_key(place: SecretFrom) -> bytes:
     """Return the cluster's key; HostError if it cannot be read or is too short to be one."""
-    if place.file is not None:
-        where = f"cluster.secret: file {place.file}"
-        try:
-            secret = Path(place.file).read_bytes().strip()
-        except OSError as error:
-            raise HostError(
-                f"{where} cannot be read: {error.strerror}; `holdfast secret` makes one"
-            ) from error
-    else:
-        where = f"cluster.secret: variable {place.env}"
-        secret = os.environb.get(os.fsencode(place.env or ""), b"").strip()
-    if len(secret) < _SECRET_MIN_BYTES:
+    try:
+        key = read_secret(place).strip()
+    except SecretError as error:
+        raise HostError(f"cluster.secret: {error}; `holdfast secret` makes one") from error
+    if len(key) < _SECRET_MIN_BYTES:
+        where = f"file {place.file}" if place.file is not None else f"variable {place.env}"
         raise HostError(
-            f"{where} holds {len(secret)} bytes; at least {_SECRET_MIN_BYTES} are needed, and `holdfast secret` makes 32"
+            f"cluster.secret: {where} holds {len(key)} bytes; at least {_SECRET_MIN_BYTES} are needed, and `holdfast secret` makes 32"
         )
-    return secret
+    return key
 
 
 def _own_addresses(policy: Policy) -> tuple[str, ...]:
