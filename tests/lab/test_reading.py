@@ -1,8 +1,8 @@
-"""Reading from PostgreSQL's standbys on three hosts, and what a primary that slept too long can still tell its clients."""
+"""Reading from standbys on three hosts, and what a primary that slept too long can still tell its clients."""
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from psycopg import pq
 
 from tests.lab.databases import LISTEN, RECOVERS_S, Database
 from tests.lab.hosts import Cluster
+from tests.lab.redis_service import PASSWORD, RedisService, exchange
 
 READS = 7434
 
@@ -22,8 +23,8 @@ class ReadDatabase(Database):
         made["traffic"]["read_only"] = {"listen": f"0.0.0.0:{READS}", "delay_max": "2s"}
         return made
 
-    def raise_up(self, **more: Any) -> None:
-        super().raise_up(**more)
+    def raise_up(self, lease: str = "2s", **more: Any) -> None:
+        super().raise_up(lease, **more)
         self.on(self.primary(), "create role app login password 'app'; grant all on seen to app")
         self.cluster.until(
             lambda: all(self.through_balancer(host, "select 1") for host in self.hosts),
@@ -144,3 +145,54 @@ def test_a_primary_that_slept_through_its_lease_with_its_whole_host_acknowledges
     cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
     assert {1, 2} <= database.numbers(database.primary())
     assert not {11, 12} & database.numbers(database.primary())
+
+
+# --- Redis --------------------------------------------------------------------------------------------
+
+
+class ReadCache(RedisService):
+    """A Redis whose standbys are read from."""
+
+    def service(self, parameters: dict[str, str], **more: Any) -> dict[str, Any]:
+        made = super().service(parameters, **more)
+        made["traffic"]["read_only"] = {"listen": f"0.0.0.0:{READS}", "delay_max": "2s", "cut_stale": True}
+        return made
+
+    def read_at(self, host: str) -> str | None:
+        """Return whose data a client reads through the balancer of a host."""
+        address = (self.cluster.site.network[host].address, READS)
+        with self.cluster.site.network.hub.entered():
+            answers = exchange(address, ("AUTH", PASSWORD), ("CLIENT", "INFO"), within_s=2.0)
+        told = answers[1] if answers else b""
+        words = (
+            dict(word.partition("=")[::2] for word in str(told, "ascii").split())
+            if isinstance(told, bytes)
+            else {}
+        )
+        by_address = {each.address: each.name for each in self.cluster.site.hosts}
+        return by_address.get(words.get("laddr", "").rpartition(":")[0])
+
+    def until_read(self, at: Collection[str], *wanted: str) -> None:
+        """Wait until reads through these balancers are answered by all of `wanted`, and by nobody else."""
+
+        def are_read() -> bool:
+            return all({self.read_at(host) for _ in range(6)} == set(wanted) for host in at)
+
+        self.cluster.until(are_read, f"{wanted} are read from through the balancers of {at}", RECOVERS_S)
+
+
+def test_standbys_of_redis_are_read_from_while_what_their_primary_writes_arrives(etcd3: Cluster) -> None:
+    cache = ReadCache(etcd3)
+    try:
+        cache.raise_up()
+        primary = cache.primary()
+        one, other = (host for host in cache.hosts if host != primary)
+        cache.until_read(cache.hosts, one, other)
+        # Nothing arrives any more, while each still thinks that it is connected: only what arrives tells that.
+        etcd3.nemesis.partition({primary}, {one})
+        cache.until_read((other,), other)
+        etcd3.nemesis.heal()
+        cache.until_read(cache.hosts, one, other)
+    finally:
+        etcd3.site.restore(etcd3.nemesis)
+        cache.close()
