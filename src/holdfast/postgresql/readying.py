@@ -52,7 +52,9 @@ class Readying:
 
     async def _run(self) -> Settings:
         await self._end_strange()
+        self.doing = "what is left of its last life is ended"
         await postmaster.kill_everything(self._instance)
+        self.doing = "its passwords are written"
         await asyncio.to_thread(write_passwords, self._instance, self._books.passwords(self._service))
         while True:
             if (settings := await self._step()) is not None:

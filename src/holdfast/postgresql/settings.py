@@ -194,28 +194,6 @@ where error is not null and name not in (select name from pg_settings where pend
 """  # which lines of its files the server does not take, and why
 
 
-# --- who restarts first ---------------------------------------------------------------------------------
-
-
-def to_apply(
-    wanted: Mapping[str, int], current: Mapping[str, Mapping[str, int]], primary: str, member: str
-) -> dict[str, int]:
-    """Return with which values of the hot-standby parameters `member` can be started now.
-
-    A standby must never have less than its primary: it would stop replaying. So what rises does so on all standbys
-    first, and what falls does so on the primary first. `current` has what each member runs with. Where the answer
-    is what it runs with already, it is not its turn: when everybody else took theirs, it is.
-    """
-    chosen = {}
-    for name, value in wanted.items():
-        others = [values.get(name, 0) for each, values in current.items() if each != primary]
-        if member == primary:
-            chosen[name] = min([value, *others]) if others else value
-        else:
-            chosen[name] = max(value, current[primary].get(name, 0))
-    return chosen
-
-
 def configuration_files(instance: Instance) -> tuple[Path, ...]:
     """Return the files in the data directory that belong to this member, and must not come from another one."""
     names = (

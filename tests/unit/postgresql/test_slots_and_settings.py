@@ -1,6 +1,5 @@
 """Slots that come and go, parameters that rise and fall, files that are rendered, pg_control that is read."""
 
-import random
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from holdfast.postgresql.control import State, Unreadable, parse_control
 from holdfast.postgresql.faults import Fault, fault_of
 from holdfast.postgresql.instance import Instance, slot_name
 from holdfast.postgresql.position import Position
-from holdfast.postgresql.settings import Settings, Upstream, quote, render, to_apply
+from holdfast.postgresql.settings import Settings, Upstream, quote, render
 from holdfast.postgresql.slots import Advance, Create, Drop, Slot, plan
 
 INSTANCE = Instance("db-2", "/data/pg", "/usr/lib/postgresql/15/bin", 5432, user="postgres")
@@ -57,28 +56,6 @@ def test_slots_have_names_that_postgresql_takes_and_two_members_never_share_one(
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_")
     if one != other:
         assert name != slot_name(other)
-
-
-values = st.integers(1, 5)
-
-
-@given(st.lists(st.tuples(values, values), min_size=1, max_size=4), st.tuples(values, values), st.randoms())
-def test_no_standby_ever_has_less_than_its_primary_while_parameters_change(
-    standbys: list[tuple[int, int]], wanted: tuple[int, int], chance: random.Random
-) -> None:
-    names = ("max_connections", "max_wal_senders")
-    goal = dict(zip(names, wanted, strict=True))
-    lowest = {name: min(each[index] for each in standbys) for index, name in enumerate(names)}
-    current = {f"s{number}": dict(zip(names, each, strict=True)) for number, each in enumerate(standbys)}
-    current["p"] = {name: chance.randint(1, lowest[name]) for name in names}
-    for _ in range(100):
-        member = chance.choice(sorted(current))
-        current[member] = to_apply(goal, current, "p", member)
-        for name in names:
-            assert all(held[name] >= current["p"][name] for held in current.values())
-    for member in ("s0", "p", *current, "p", *current):
-        current[member] = to_apply(goal, current, "p", member)
-    assert all(held == goal for held in current.values())
 
 
 def test_what_is_ours_cannot_be_set_by_the_operator_and_the_rest_can() -> None:
