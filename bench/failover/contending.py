@@ -39,8 +39,8 @@ class Raised(ABC):
             for command in (["apt-get", "-q", "update"], install):
                 subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
-    def until(self, holds: Callable[[], object], what: str, within_s: float) -> None:
-        """Wait until it holds."""
+    def until(self, holds: Callable[[], object], what: str, within_s: float, every_s: float = POLL_S) -> None:
+        """Wait until it holds, looking so often."""
         give_up_at = time.monotonic() + within_s
         while not holds():
             if time.monotonic() > give_up_at:
@@ -48,7 +48,7 @@ class Raised(ABC):
                     f"--- {log}\n{log.read_text(errors='replace')[-2000:]}" for log in self._logs()
                 )
                 raise AssertionError(f"{type(self).__name__}: never came: {what}\n{logs}")
-            time.sleep(POLL_S)
+            time.sleep(every_s)
 
     def _logs(self) -> list[Path]:
         return sorted(self.folder.glob("*.log"))

@@ -41,8 +41,10 @@ HANGS_S: Final = 40.0
 COORDINATOR_FROZEN_S: Final = 45.0
 MANAGER_DEAD_S: Final = 60.0
 BOOTS_AFTER_S: Final = 3.0  # a crashed host, once the service is back
-WARM_S: Final = 3.0
 COMES_BACK_S: Final = 90.0
+READ_EVERY_S: Final = (
+    0.5  # a history is read whole, and who reads all the time takes the time of those who are measured
+)
 SETTLES_S: Final = 5.0  # so long redundant without a break, and it is redundant
 
 
@@ -216,19 +218,23 @@ def _hang(contender: Contender, host: str) -> None:
 def measure(contender: Contender, kind: Kind) -> Toll:
     """Let clients write, break the primary's host, wait until all is well again, and return what that cost."""
     host = contender.primary()
-    load, pinned, samples = contender.files
+    load, pinned, _ = contender.files
     sampler = contender.start_module("tests.lab.database_sampler", contender.sampling(), "samples")
     clients = [
         contender.start_roaming(load, is_new_each=kind is Kind.HANG_SERVER),
         contender.start_load(contender.pinned(host), pinned),
     ]
-    contender.until(lambda: _is_used(read_database(load, pinned, samples)), "clients are served", 30)
-    time.sleep(WARM_S)
+    warm = now()
+    contender.until(lambda: _is_used(contender.history()), "clients are served", COMES_BACK_S, READ_EVERY_S)
+    contender.until(lambda: _is_settled(contender.history(), warm), "it is calm", COMES_BACK_S, READ_EVERY_S)
     at_random_phase(contender.phase_s)
+    assert contender.primary() == host, "the primary moved before anything was broken"
     at = break_(contender, kind, host)
     is_back = True
     try:
-        contender.until(lambda: _is_settled(contender.history(), at), "it is whole again", COMES_BACK_S)
+        contender.until(
+            lambda: _is_settled(contender.history(), at), "it is whole again", COMES_BACK_S, READ_EVERY_S
+        )
     except AssertionError as error:
         (contender.folder / "not-back").write_text(str(error))
         is_back = False
@@ -258,7 +264,7 @@ def _await_service(contender: Contender, at: Instant) -> None:
         return any(append.at > at + SECOND // 10 for append in appends)
 
     with suppress(AssertionError):
-        contender.until(is_served, "service", COMES_BACK_S)
+        contender.until(is_served, "service", COMES_BACK_S, READ_EVERY_S)
 
 
 def _is_settled(history: History, at: Instant) -> bool:
@@ -287,6 +293,7 @@ def compare(
     parser.add_argument("--keep", type=Path, help="keep histories and logs below this folder")
     options = parser.parse_args()
     random.seed(options.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left
     for name in options.only:
         contenders[name][0].prepare()
     tolls: dict[tuple[Kind, str], list[Toll]] = {}
