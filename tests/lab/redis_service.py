@@ -101,9 +101,16 @@ class RedisService:
         return found[0] if len(found) == 1 else None
 
     def primary(self) -> str:
-        found = self.maybe_primary()
-        assert found is not None, self.cluster.said()
-        return found
+        """Return who is primary, once there is one: on a busy machine a lease may be lost meanwhile."""
+        found: list[str] = []
+
+        def is_there() -> bool:
+            name = self.maybe_primary()
+            found.extend([name] if name is not None else [])
+            return bool(found)
+
+        self.cluster.until(is_there, "a primary", RECOVERS_S)
+        return found[-1]
 
     def other_than(self, host: str) -> str:
         return next(one for one in self.hosts if one != host)

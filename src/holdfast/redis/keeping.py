@@ -119,10 +119,10 @@ class Keeper:
         position = position_of(standing)
         if standing.is_following:
             return Sight(unfit=self._lacks(position))
-        if source is not None:
-            return Sight(position=position, unfit="it does not reach the primary yet")
+        # Who does not reach the primary may be needed in its place: what counts is what it has. Its word is its last one only
+        # once it follows nobody.
         unfit = why_behind(self._component, position, self._books) or self._lacks(position)
-        return Sight(position=position, position_under=newest, unfit=unfit)
+        return Sight(position=position, position_under=newest if source is None else 0, unfit=unfit)
 
     def _lacks(self, own: Position) -> str:
         if self._primary[0] <= 1 or own == EMPTY:

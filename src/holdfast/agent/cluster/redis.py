@@ -9,7 +9,7 @@ from holdfast.agent.redis import Grips, Surroundings, look_after_redis, served_w
 from holdfast.agent.turning import Turning
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import MemberReport, lease_of
-from holdfast.model.ids import ComponentId, Epoch, ServiceName, component_id, service_of
+from holdfast.model.ids import ComponentId, Epoch, MemberName, ServiceName, component_id, service_of
 from holdfast.model.standing import Role
 from holdfast.model.state import State
 from holdfast.ports.components import Components
@@ -29,6 +29,15 @@ class RedisBooks(MemberBooks, Grips):
     ) -> None:
         MemberBooks.__init__(self, root, secret, state, elsewhere)
         Grips.__init__(self, local)
+
+    def primary(self, service: ServiceName) -> MemberName | None:
+        """Return whom to follow: nobody who says that it is no primary any more, though it holds the lease.
+
+        A server that was started again may have lost its memory. Nobody waits for it then: the others stand still, so that they are compared.
+        """
+        name = super().primary(service)
+        report = self._elsewhere().get(component_id(service, name)) if name is not None else None
+        return None if report is not None and report.is_clear else name
 
     def lease(self, epoch: Epoch) -> Epoch:
         """Return the lease under which `epoch` is given."""
