@@ -21,12 +21,20 @@ WELL_AGAIN_S = 60.0
 
 def raise_up(
     cluster: Cluster, service: dict[str, Any] | None = None, *, lease: str = LEASE, **settings: Any
-) -> None:
-    """Start everything and wait until there is a primary and every host looks well."""
+) -> str:
+    """Start everything, wait until there is a primary and every host looks well, and return the primary's host."""
     cluster.write({"db": service or cluster.witnesses("db", PORT)}, lease=lease, **settings)
+    return start_up(cluster)
+
+
+def start_up(cluster: Cluster) -> str:
+    """Do the same with the file as it is."""
     cluster.start_agents()
     cluster.until(lambda: primary(cluster), "a first primary")
     cluster.until(lambda: all(is_well(cluster, host.name) for host in cluster.site.hosts), "all is well")
+    host = primary(cluster)
+    assert host is not None
+    return host
 
 
 def ask(cluster: Cluster, host: str, *words: str) -> subprocess.CompletedProcess[str]:

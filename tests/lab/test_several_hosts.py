@@ -25,6 +25,7 @@ from tests.lab.several_hosts import (
     primary,
     raise_up,
     seen_from,
+    start_up,
     witness_pid,
 )
 
@@ -32,9 +33,7 @@ from tests.lab.several_hosts import (
 
 
 def test_another_member_serves_when_the_primary_is_killed(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     etcd3.nemesis.kill(witness_pid(etcd3, old))
     etcd3.until(lambda: moved_from(etcd3, old), "another primary")
     healed(etcd3)
@@ -42,9 +41,7 @@ def test_another_member_serves_when_the_primary_is_killed(etcd3: Cluster) -> Non
 
 
 def test_another_member_serves_when_the_primarys_host_crashes(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     etcd3.nemesis.crash(old)
     etcd3.until(lambda: moved_from(etcd3, old), "another primary")
     etcd3.nemesis.heal()
@@ -54,9 +51,7 @@ def test_another_member_serves_when_the_primarys_host_crashes(etcd3: Cluster) ->
 
 
 def test_the_guard_ends_the_primary_of_a_host_that_is_cut_off(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     etcd3.nemesis.isolate(old)
     etcd3.until(lambda: moved_from(etcd3, old), "another primary")
     healed(etcd3)
@@ -64,9 +59,7 @@ def test_the_guard_ends_the_primary_of_a_host_that_is_cut_off(etcd3: Cluster) ->
 
 
 def test_the_guard_ends_the_primary_whose_agent_is_frozen(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     etcd3.nemesis.freeze(etcd3.agents[old].pid)
     etcd3.until(lambda: moved_from(etcd3, old), "another primary")
     healed(etcd3)
@@ -91,9 +84,7 @@ def test_a_killed_agent_that_comes_back_keeps_its_primary_and_its_lease(etcd3: C
 
 
 def test_a_host_that_hears_but_is_not_heard_loses_the_role_safely(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     etcd3.nemesis.silence(old)
     etcd3.until(lambda: moved_from(etcd3, old), "another primary")
     healed(etcd3)
@@ -101,9 +92,7 @@ def test_a_host_that_hears_but_is_not_heard_loses_the_role_safely(etcd3: Cluster
 
 
 def test_the_primary_serves_on_when_only_the_beats_are_cut(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     epoch = newest_epoch(etcd3)
     everybody = [host.name for host in etcd3.site.hosts]
     etcd3.nemesis.cut_port(7420, everybody, everybody)
@@ -115,9 +104,7 @@ def test_the_primary_serves_on_when_only_the_beats_are_cut(etcd3: Cluster) -> No
 
 
 def test_a_switchover_moves_the_role_in_good_order(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     to = next(host.name for host in etcd3.site.hosts if host.name != old)
     said = ask(etcd3, old, "switchover", "db", "--to", to)
     assert said.returncode == 0, said.stdout + said.stderr
@@ -151,29 +138,8 @@ def test_the_primary_serves_on_when_the_coordinators_leader_fails(etcd3: Cluster
     judge(etcd3)
 
 
-def test_a_held_primary_serves_on_through_an_outage_of_the_coordinator(etcd3: Cluster) -> None:
-    raise_up(etcd3, etcd3.witnesses("db", PORT, on_coordinator_loss="hold"))
-    old = primary(etcd3)
-    assert old is not None
-    epoch, before = newest_epoch(etcd3), witness_pid(etcd3, old)
-    for server in etcd3.site.servers.values():
-        etcd3.nemesis.freeze(server.pid)
-    began = len(etcd3.so_far().of(Mark))
-    etcd3.until(lambda: not seen_from(etcd3, old)["is_connected"], "its session is over")
-    lasted = len(etcd3.so_far().of(Mark))
-    etcd3.until(
-        lambda: len(etcd3.so_far().of(Mark)) > lasted + 1500, "seven seconds of serving without a session"
-    )
-    assert began < lasted
-    healed(etcd3)
-    assert (witness_pid(etcd3, old), newest_epoch(etcd3)) == (before, epoch)
-    judge(etcd3)
-
-
 def test_a_primary_that_may_not_hold_stops_before_its_lease_can_be_anothers(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     for server in etcd3.site.servers.values():
         etcd3.nemesis.freeze(server.pid)
 
@@ -192,9 +158,7 @@ def test_a_primary_that_may_not_hold_stops_before_its_lease_can_be_anothers(etcd
 
 def test_clients_of_every_hosts_balancer_are_served_again_after_a_crash(etcd3: Cluster) -> None:
     service = etcd3.witnesses("db", PORT, traffic={"listen": f"0.0.0.0:{LISTEN}"})
-    raise_up(etcd3, service)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3, service)
     asked = next(host for host in etcd3.site.hosts if host.name != old)
     etcd3.start_clients(asked.address, LISTEN)
     etcd3.until(lambda: sum(one.is_ok for one in etcd3.so_far().of(Asked)) > 20, "clients are served")
@@ -211,9 +175,7 @@ def test_clients_of_every_hosts_balancer_are_served_again_after_a_crash(etcd3: C
 
 
 def test_zookeeper_carries_it_as_well(zookeeper3: Cluster) -> None:
-    raise_up(zookeeper3)
-    old = primary(zookeeper3)
-    assert old is not None
+    old = raise_up(zookeeper3)
     zookeeper3.nemesis.crash(old)
     zookeeper3.until(lambda: moved_from(zookeeper3, old), "another primary")
     zookeeper3.nemesis.heal()
@@ -238,11 +200,7 @@ def test_nobody_takes_over_before_the_old_primarys_host_is_fenced(etcd3: Cluster
     for name, host in document["hosts"].items():
         host.update(fence_of(etcd3, name))
     etcd3.file.write_text(json.dumps(document))
-    etcd3.start_agents()
-    etcd3.until(lambda: all(is_well(etcd3, host.name) for host in etcd3.site.hosts), "all is well")
-    etcd3.until(lambda: primary(etcd3), "a first primary")
-    old = primary(etcd3)
-    assert old is not None
+    old = start_up(etcd3)
     etcd3.nemesis.crash(old)
     etcd3.until(lambda: moved_from(etcd3, old), "another primary")
     assert (etcd3.folder / "fenced").read_text().split() == [old]
@@ -259,11 +217,7 @@ def test_a_fence_that_fails_keeps_everybody_else_from_serving(etcd3: Cluster) ->
     for host in document["hosts"].values():
         host["fence"] = {"command": ["/bin/false"], "timeout": "5s"}
     etcd3.file.write_text(json.dumps(document))
-    etcd3.start_agents()
-    etcd3.until(lambda: all(is_well(etcd3, host.name) for host in etcd3.site.hosts), "all is well")
-    etcd3.until(lambda: primary(etcd3), "a first primary")
-    old = primary(etcd3)
-    assert old is not None
+    old = start_up(etcd3)
     epoch = newest_epoch(etcd3)
     etcd3.nemesis.crash(old)
     etcd3.until(

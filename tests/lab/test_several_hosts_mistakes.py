@@ -75,9 +75,7 @@ def test_a_coordinator_that_comes_back_empty_is_followed_under_larger_epochs(etc
 
 
 def test_a_file_that_would_deafen_the_hosts_is_refused_and_changes_nothing(etcd3: Cluster) -> None:
-    raise_up(etcd3)
-    old = primary(etcd3)
-    assert old is not None
+    old = raise_up(etcd3)
     etcd3.write({"db": etcd3.witnesses("db", PORT)}, lease=LEASE, port=7555)
     for words in (("apply", "--yes"), ("apply", "--dry-run"), ("reload",)):
         refused = ask(etcd3, old, *words)
