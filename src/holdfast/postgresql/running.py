@@ -243,7 +243,7 @@ async def stop(instance: Instance, fast_within: Duration, *, is_immediate: bool 
     """
     seen = postmaster.look(instance)
     if not seen.everything:
-        postmaster.remove_stale_pid_file(instance)
+        _tidy(instance)
         return Stopped(Ending.NONE)
     steps = [(Ending.IMMEDIATE, signal.SIGQUIT, _IMMEDIATE_WITHIN)]
     if not is_immediate:
@@ -257,8 +257,13 @@ async def stop(instance: Instance, fast_within: Duration, *, is_immediate: bool 
             return Stopped(ending)
     if survivors := await postmaster.kill_everything(instance):
         return Stopped(Ending.SURVIVED, survivors)
-    postmaster.remove_stale_pid_file(instance)
+    _tidy(instance)
     return Stopped(Ending.KILLED)
+
+
+def _tidy(instance: Instance) -> None:
+    with contextlib.suppress(OSError):  # on a disk that cannot be written any more it has stopped all the same
+        postmaster.remove_stale_pid_file(instance)
 
 
 async def until_shut_down(instance: Instance, within: Duration) -> Control | None:
