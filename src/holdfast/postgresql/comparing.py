@@ -18,6 +18,7 @@ from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.position import Position
 
 _NOT_TOLD = (0, 0)
+_RUNNING = (Status.UP, Status.SUSPECT, Status.DRAINING)
 _WAIT_S, _LOOK_AGAIN_S = 1.0, 0.02
 # Bytes of a shutdown checkpoint's record, at least. What is received ends with a record or with a page: so whoever
 # has so much of it has the whole of it.
@@ -32,7 +33,7 @@ def why_behind(component: ComponentId, own: Position, books: Books) -> str:
             continue
         if could_serve(report):
             return f"the log of {name} goes further: {Position(*report.position)} against {own}"
-        if report.is_clear and report.position_under == newest:
+        if report.is_clear and report.position_under == newest and report.status not in _RUNNING:
             return f"{name} was shut down at {Position(*report.position)}, and this has its log up to {own}"
     return ""
 
@@ -88,12 +89,12 @@ async def until_heard(
 
 def could_serve(report: MemberReport) -> bool:
     """Tell whether the member runs, and nothing speaks against its promotion."""
-    return report.status in (Status.UP, Status.SUSPECT) and not report.unfit
+    return report.status in _RUNNING and not report.unfit
 
 
 def could_speak(report: MemberReport) -> bool:
     """Tell whether the member runs, or is proven not to: its agent can tell how far its log goes."""
-    return report.status in (Status.UP, Status.SUSPECT) or report.is_clear
+    return report.status in _RUNNING or report.is_clear
 
 
 async def end_at_rest(instance: Instance) -> Position:

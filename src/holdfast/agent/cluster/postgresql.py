@@ -19,6 +19,7 @@ from holdfast.agent.turning import Turning
 from holdfast.coordination.recipes.answers import Done
 from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.coordination.recipes.records import Records
+from holdfast.loop.cluster.showing import is_silent
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import MemberReport, lease_of
 from holdfast.model.duty import pause_of
@@ -109,11 +110,16 @@ class ClusterBooks:
         return Passwords(self._derived(service, "replicator"), self._derived(service, "rewinder"))
 
     def others(self, component: ComponentId) -> dict[MemberName, MemberReport]:
-        """Return how the members on other hosts are."""
-        service, reports = service_of(component), self._elsewhere()
-        names = (name for name in self.members(service) if name != member_of(component))
-        found = {name: reports.get(component_id(service, name)) for name in names}
-        return {name: report for name, report in found.items() if report is not None}
+        """Return how the members on other hosts are. One whose host is silent is not among them: it says nothing any more."""
+        service, reports, state = service_of(component), self._elsewhere(), self._state()
+        found: dict[MemberName, MemberReport] = {}
+        for member in self._members(service):
+            report = reports.get(component_id(service, member.name))
+            if member.name == member_of(component) or report is None or member.on is None:
+                continue
+            if not is_silent(state, member.on):
+                found[member.name] = report
+        return found
 
     def tags(self, service: ServiceName) -> dict[MemberName, Tags]:
         """Return what the operator says of each member."""
