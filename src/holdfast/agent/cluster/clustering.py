@@ -105,7 +105,7 @@ class Clustering:
         self.guarding = Guarding(directory)
         self.arming = Arming(self.guarding, joints.facts, joints.facts_to_be, self._state, say)
         self.keeping = SessionKeeping(
-            self.coordinator, policy.cluster.lease, cluster.put, is_well=self._is_well, chance=chance
+            self.coordinator, policy.cluster.lease, cluster.put, say, is_well=self._is_well, chance=chance
         )
         self.campaigning = Campaigning(
             book.election(now=clock.now, chance=chance),

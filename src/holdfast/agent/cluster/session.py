@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 from holdfast.agent import clock
+from holdfast.agent.log import Level, Line
 from holdfast.coordination.session_deadline import attempt_limit, renew_every, retry_after
 from holdfast.model.cluster_events import ClusterEvent, SessionEnded, SessionOpened, SessionRenewed
 from holdfast.model.time import SECOND, Duration, Instant
@@ -23,6 +24,7 @@ from holdfast.ports.coordination import (
 
 _OPEN_WITHIN_S = 5.0
 _OPEN_AGAIN_MAX_S = 0.5
+_TELL_EVERY: Duration = 5 * SECOND
 _UNWELL_FOR_S = 0.05  # asked again that soon whether we may renew
 
 
@@ -34,6 +36,7 @@ class SessionKeeping:
         coordinator: Coordinator,
         ttl: Duration,
         put: Callable[[ClusterEvent], None],
+        say: Callable[[Line], None],
         *,
         is_well: Callable[[], bool],
         chance: Random,
@@ -41,6 +44,7 @@ class SessionKeeping:
         self._coordinator = coordinator
         self._ttl = ttl
         self._put = put
+        self._say = say
         self._is_well = is_well
         self._chance = chance
         self.session: Session | None = None  # None: there is none at present
@@ -84,16 +88,32 @@ class SessionKeeping:
         changed.set()
 
     async def _open(self) -> Session:
-        failures = 0
+        failures, told_at = 0, clock.now()
         while True:
             try:
-                async with asyncio.timeout(_OPEN_WITHIN_S):
-                    return await self._coordinator.open_session(self._ttl)
+                return await self._open_once()
             except (UnavailableError, UnknownError, SessionLostError, TimeoutError) as error:
                 self.problem = f"the coordinator cannot be reached: {error}"
             failures += 1
+            if clock.now() - told_at >= _TELL_EVERY:
+                told_at = clock.now()
+                self._say(Line(Level.WARN, "agent", "session", f"none could be opened: {self.problem}"))
             pause = min(_OPEN_AGAIN_MAX_S, 0.05 * 2 ** min(failures, 10))
             await asyncio.sleep(pause * (0.5 + self._chance.random() / 2))
+
+    async def _open_once(self) -> Session:
+        """Open one. Whoever hangs in it is left behind: a lease that nobody renews ends by itself."""
+        opening = asyncio.ensure_future(self._coordinator.open_session(self._ttl))
+        opening.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # asked for: nobody else may
+        try:
+            await asyncio.wait({opening}, timeout=_OPEN_WITHIN_S)
+            if not opening.done():
+                raise TimeoutError(f"no answer within {_OPEN_WITHIN_S:g} s")
+            return opening.result()
+        finally:
+            opening.cancel()
 
     async def _renew_until_lost(self, session: Session, budget: Duration) -> str:
         failures = 0
