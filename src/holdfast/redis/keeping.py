@@ -128,7 +128,7 @@ class Keeper:
         if self._primary[0] <= 1 or own == EMPTY:
             return ""
         lacks = self._primary[1] - own[1]
-        if own[0] < self._primary[0]:
+        if own[0] < self._primary[0] and lacks > 0:
             return "it has not got what the primary wrote since it was promoted"
         if own[0] == self._primary[0] and lacks > self.server.lag_max:
             return f"it lacks {lacks} bytes of the primary's writes, and {self.server.lag_max} are allowed"

@@ -19,6 +19,8 @@ from holdfast.redis.asking import ACCOUNT
 
 NAME = "holdfast.conf"
 NOBODY = ("127.0.0.1", 0)  # port 0 can be listened on by nobody
+# Clients do not administer: they would see the members' password, and could tell a server whom to follow.
+_OF_CLIENTS = "+@all -@admin +role +slowlog +latency +lastsave"
 _SILENT_FOR = 5 * SECOND  # a link that says nothing for so long is broken: both sides are near each other
 
 
@@ -38,7 +40,7 @@ def text_of(server: RedisServer, password: str, clients: str | None, tags: Tags)
 
 def _own(server: RedisServer, password: str, clients: str | None, tags: Tags) -> list[str]:
     lag = max(1, server.min_replicas_max_lag // SECOND)
-    entrance = "off resetpass" if clients is None else f"on resetpass {_hashed(clients)} ~* &* +@all"
+    entrance = "off resetpass" if clients is None else f"on resetpass {_hashed(clients)} ~* &* {_OF_CLIENTS}"
     return [
         f"port {server.port}",
         f"bind {_bound(server.host)}",
