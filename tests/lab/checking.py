@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from holdfast.model.time import MILLISECOND, Duration, Instant
+from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from tests.lab.database_history import Append, Listed, Outcome, Sample, Touch
 from tests.lab.history import Fault, Healed, History
 from tests.lab.judging import Judgement, Verdict
 from tests.lab.linearizing import ANY, linearizable
 
 Reign = tuple[int, str]  # its number, and whose it is
+SILENT = 3 * SECOND  # a primary that took no sample for so long is none any more: it takes a hundred a second
 
 # --- nothing is lost ----------------------------------------------------------------------------------
 
@@ -276,14 +277,17 @@ def redundant_again(history: History, followers: int, bound: Duration) -> Judgem
         return Judgement(Verdict.UNKNOWN, "there was no fault, or nobody counted")
     since = redundant_since(history, followers)
     if since is None:
-        return Judgement(Verdict.BROKEN, f"{counted[-1].followers} follow {counted[-1].host} in the end")
+        told = f"{counted[-1].followers} follow {counted[-1].host} in the end, as far as was seen"
+        return Judgement(Verdict.BROKEN, told)
     waited = max(0, since - ended)
     return Judgement(Verdict.KEPT if waited <= bound else Verdict.BROKEN, "", waited)
 
 
 def redundant_since(history: History, followers: int) -> Instant | None:
-    """Return since when so many have followed the newest primary, without a break; None: they do not."""
+    """Return since when so many have followed the newest primary, without a break; None: they do not, or nothing is heard of it."""
     counted = _counted(history)
+    if counted and max(record.at for record in history.records) - counted[-1].ended > SILENT:
+        return None
     newest = max((sample.reign for sample in counted), default=0)
     since: Instant | None = None
     for sample in counted:

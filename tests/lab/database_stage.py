@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ SETTLES_S: Final = LEASE_S + 1  # what a fault's end sets off may come as late a
 # A guard that stood still with its host ends its primary as soon as it goes on: on a busy machine within this.
 EXCUSED: Final = SECOND // 2
 SETTLED_WITHIN_S: Final = COMES_BACK_S * 1.5
+LOOKS_EVERY_S: Final = 0.25
 CLIENTS: Final = 7
 STARVED_MAX: Final = 0.03  # of the time; on a calm machine it is a tenth of that
 DISK_BYTES: Final = 256 << 20
@@ -137,6 +139,7 @@ class Stage:
             return are_all and one_primary and len({listed.entries for listed in lists}) == 1
 
         self._until(are_equal, "all servers hold the same", COMES_BACK_S)
+        self._until(self._is_whole, "it is still whole", COMES_BACK_S)
         self._end("samples")
         history = self.so_far(lists)
         bound = COMES_BACK_S * SECOND
@@ -166,6 +169,9 @@ class Stage:
             len(checking.lost_of(history)),
             None if redundant is None else redundant / SECOND,
         )
+
+    def _is_whole(self) -> bool:
+        return checking.redundant_since(self.so_far(), self._followers) is not None
 
     def so_far(self, lists: Sequence[Listed] = ()) -> History:
         history = History((*read_database(*self._files).records, *lists))
@@ -203,8 +209,15 @@ class Stage:
 
     def _until(self, holds: Callable[[], bool], what: str, within_s: float) -> None:
         """Wait until it holds. If it never does on a machine on which even the clients stood still, that proves nothing."""
+
+        def at_times() -> bool:
+            time.sleep(
+                LOOKS_EVERY_S
+            )  # to read a history is work, of which the servers should have little beside them
+            return holds()
+
         try:
-            self.cluster.until(holds, what, within_s)
+            self.cluster.until(at_times, what, within_s)
         except AssertionError:
             history = self.so_far()
             recent = [each.late for each in history.of(Starved) if each.at > now() - within_s * SECOND]

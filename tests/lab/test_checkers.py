@@ -320,6 +320,12 @@ def test_redundancy_that_does_not_last_or_comes_too_late_or_never_is_found() -> 
     assert checking.redundant_again(history(fault), 2, SECOND).verdict is UNKNOWN
 
 
+def test_a_primary_of_which_nothing_is_heard_any_more_has_no_followers() -> None:
+    fault, whole = Fault(ms(100), "kill"), taken("h2", 2, 1000, 2000)
+    assert checking.redundant_again(history(fault, whole, append(1, 4000)), 2, SECOND).verdict is KEPT
+    assert checking.redundant_again(history(fault, whole, append(1, 9000)), 2, SECOND).verdict is BROKEN
+
+
 def test_followers_of_a_primary_that_was_are_no_redundancy() -> None:
     fault = Fault(ms(100), "partition")
     told = checking.redundant_again(
