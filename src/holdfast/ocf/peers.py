@@ -167,7 +167,7 @@ class Peers:
         is_begun = (notice.kind, notice.operation) != ("pre", "start")
         here = [one for one in self.of(service) if one.is_live and (is_begun or one is not resource)]
         telling: list[Awaitable[None]] = [one.be_told(notice) for one in here]
-        if self.tell_elsewhere is not None and self.elsewhere(service):
+        if self.tell_elsewhere is not None:
             telling.append(self.tell_elsewhere(service, notice))
         await asyncio.gather(*telling)
 

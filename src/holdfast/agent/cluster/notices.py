@@ -64,14 +64,18 @@ class Notices:
         self._works: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
 
-    async def tell(self, service: ServiceName, notice: Notice, to: tuple[HostName, ...]) -> None:
-        """Tell the members of a service on other hosts; before a change, wait until all have dealt with it."""
+    async def tell(
+        self, service: ServiceName, notice: Notice, to: frozenset[HostName], *, awaited: frozenset[HostName]
+    ) -> None:
+        """Tell the members of a service on other hosts; before a change, wait until those `awaited` have dealt with it."""
+        if not to:
+            return
         self._number += 1
-        told = Told(self._number, service, notice, to)
+        told = Told(self._number, service, notice, tuple(sorted(to)))
         self._outbox = Outbox(self._outbox.life, (*self._outbox.told[1 - _KEPT :], told))
         if not await self._write("notices", self._outbox) or notice.kind == "post":
             return
-        while not all(self._has_heard(host, told.number) for host in to):
+        while not all(self._has_heard(host, told.number) for host in awaited):
             self._changed.clear()
             await self._changed.wait()
 

@@ -25,6 +25,7 @@ from holdfast.ports.coordination import Change, Entry, Snapshot, UnavailableErro
 
 _AGAIN_S = 0.2
 _LOOK_EVERY_S = 0.1
+_NEEDED_EVERY_S = 1.0
 
 
 def look_after_agents(clustering: Clustering, agents: OcfAgents, say: Callable[[Line], None]) -> None:
@@ -64,7 +65,9 @@ class AgentsCare:
         return found
 
     async def run(self) -> None:
-        """Carry, hear and tell until cancelled."""
+        """Carry, hear and tell until cancelled, from when the file first names an agent that knows roles."""
+        while not any(map(_has_roles, self._clustering.turning.state.policy.services.values())):  # noqa: ASYNC110 - once a second, and for most for ever
+            await asyncio.sleep(_NEEDED_EVERY_S)
         try:
             async with asyncio.TaskGroup() as works:
                 works.create_task(self._watch())
@@ -77,7 +80,19 @@ class AgentsCare:
 
     async def _tell(self, service: ServiceName, notice: Notice) -> None:
         await self._sharing.carry()  # first what it is about: who is told looks it up at once
-        await self._notices.tell(service, notice, tuple(self._agents.peers.elsewhere(service)))
+        # Who is just starting is told too: it may have looked for its primary a moment before there was one.
+        to = self._hosts_elsewhere(service)
+        await self._notices.tell(
+            service, notice, to, awaited=to & self._agents.peers.elsewhere(service).keys()
+        )
+
+    def _hosts_elsewhere(self, name: ServiceName) -> frozenset[HostName]:
+        state = self._clustering.turning.state
+        service = state.policy.services.get(name)
+        if service is None or state.view is None:
+            return frozenset()
+        hosts = {host_of(state, service, member.name) for member in service.members}
+        return frozenset(host for host in hosts if host in state.view.hosts) - {state.me}
 
     async def _carry(self) -> None:
         while True:
