@@ -157,19 +157,21 @@ class Postgres:
 
         A disk that takes nothing now may do so in a moment: to fail at once would spend all attempts within seconds.
         """
-        end = asyncio.get_running_loop().time() + _WAITS_S
+        end, refused = asyncio.get_running_loop().time() + _WAITS_S, ""
         while True:
             work = await self._work(component, server)
             left = end - asyncio.get_running_loop().time()
             await asyncio.wait([work.task], timeout=max(0.0, left))
             if not work.task.done():
-                return Result(Ending.FAILED, work.doing, is_unbegun=True)
+                is_new = left <= 0 and refused  # what its last attempt met says more than what it begins with
+                return Result(Ending.FAILED, refused if is_new else work.doing, is_unbegun=True)
             del self._works[component]
             try:
                 await running.prepare(instance, work.task.result())
             except OSError as error:
+                refused = str(error)
                 if left <= 0:
-                    return Result(Ending.FAILED, str(error))
+                    return Result(Ending.FAILED, refused)
                 await asyncio.sleep(_DISK_AGAIN_S)
             except _REFUSALS as refusal:
                 return Result(Ending.FAILED, str(refusal))
