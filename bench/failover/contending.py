@@ -5,29 +5,20 @@ import random
 import shutil
 import subprocess
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.lab import network
 
 POLL_S = 0.1
 
 
-class Raised(ABC):
+class Raised(network.Raised):
     """One high-availability manager with its own hosts. Made for one fault, and thrown away after it."""
 
     packages: Sequence[str] = ()  # Debian's, installed by `prepare`
     program: str = ""  # if it is on the PATH the packages are there
     folder: Path
-
-    @abstractmethod
-    def raise_(self) -> None:
-        """Raise the hosts and start it on them."""
-
-    @abstractmethod
-    def end(self) -> None:
-        """Leave nothing."""
 
     @classmethod
     def prepare(cls) -> None:
@@ -52,19 +43,6 @@ class Raised(ABC):
 
     def _logs(self) -> list[Path]:
         return sorted(self.folder.glob("*.log"))
-
-    def __enter__(self) -> Self:
-        try:
-            self.raise_()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.end()
 
 
 def at_random_phase(longest_s: float) -> None:

@@ -22,6 +22,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -133,7 +134,32 @@ class Host:
         self._started = [process for process in self._started if process.pid in but]
 
 
-class Network:
+class Raised(ABC):
+    """What is raised when it is entered, and leaves nothing, also if it is raised by half only."""
+
+    @abstractmethod
+    def raise_(self) -> None:
+        """Make all of it."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Leave nothing of it, however much there is."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.raise_()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+class Network(Raised):
     """Hosts on one bridge."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -196,19 +222,6 @@ class Network:
         for host in self.everywhere:
             with suppress(LabError):
                 _batch([f"netns del {host.namespace}"])
-
-    def __enter__(self) -> Self:
-        try:
-            self.raise_()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.end()
 
 
 _SYSCTLS = {
