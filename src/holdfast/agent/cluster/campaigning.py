@@ -58,25 +58,14 @@ class Campaigning:
         while not self._is_over:
             try:
                 self.hold = await self._election.campaign(session, by=self._by, above=self._above())
-                self._put(Elected(self.hold.token))
-                await self.hold.gone()
-                self._depose()
             except SessionLostError:
                 return
             except (UnavailableError, UnknownError, ConflictError):
-                # The seat is ours until the session ends, whether it can be watched or not.
                 await asyncio.sleep(_AGAIN_S)
-                if self.hold is not None:
-                    await self._watch_again(self.hold)
-
-    async def _watch_again(self, hold: Hold) -> None:
-        while hold.deadline:
-            try:
-                await hold.gone()
-                break
-            except (UnavailableError, UnknownError):
-                await asyncio.sleep(_AGAIN_S)
-        self._depose()
+                continue
+            self._put(Elected(self.hold.token))
+            await _gone(self.hold)
+            self._depose()
 
     def _depose(self) -> None:
         if self.hold is not None:
@@ -89,6 +78,15 @@ class Campaigning:
         if self.hold is not None:
             with suppress(UnavailableError, UnknownError, SessionLostError):
                 await self.hold.release()
+
+
+async def _gone(hold: Hold) -> None:
+    """Wait until the seat is another's. It is ours until the session ends, whether it can be watched or not."""
+    while hold.deadline:
+        try:
+            await hold.gone()
+        except (UnavailableError, UnknownError):
+            await asyncio.sleep(_AGAIN_S)
 
 
 async def _cancelled(*tasks: "asyncio.Future[None]") -> None:
