@@ -247,9 +247,10 @@ def test_causes_are_named(stage: Stage) -> None:
 
 def test_a_server_that_loads_its_data_says_so(stage: Stage) -> None:
     async def play() -> None:
-        server = stage.server("a", parameters={"key-load-delay": "20000", "appendonly": "yes"})
+        slow = {"key-load-delay": "20000", "loading-process-events-interval-bytes": "1024"}
+        server = stage.server("a", parameters={"appendonly": "yes"} | slow)
         await promoted(server)
-        await ask(server.where, *(("SET", f"x{number}", 1) for number in range(100)), within=GENEROUS)
+        await ask(server.where, *(("SET", f"x{number}", 1) for number in range(2000)), within=GENEROUS)
         server.kill()
         server.start()
         assert await first_fault(server, ("GET", "x")) is Fault.LOADING

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 
+from holdfast.loop.cluster.showing import is_silent
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import MemberReport, lease_of
 from holdfast.model.ids import (
@@ -64,11 +65,16 @@ class MemberBooks:
         return tuple(member.name for member in self._members(service))
 
     def others(self, component: ComponentId) -> dict[MemberName, MemberReport]:
-        """Return how the members on other hosts are."""
-        service, reports = service_of(component), self._elsewhere()
-        names = (name for name in self.members(service) if name != member_of(component))
-        found = {name: reports.get(component_id(service, name)) for name in names}
-        return {name: report for name, report in found.items() if report is not None}
+        """Return how the members on other hosts are. One whose host is silent is not among them: it says nothing any more."""
+        service, reports, state = service_of(component), self._elsewhere(), self._state()
+        found: dict[MemberName, MemberReport] = {}
+        for member in self._members(service):
+            report = reports.get(component_id(service, member.name))
+            if member.name == member_of(component) or report is None or member.on is None:
+                continue
+            if not is_silent(state, member.on):
+                found[member.name] = report
+        return found
 
     def tags(self, service: ServiceName) -> dict[MemberName, Tags]:
         """Return what the operator says of each member."""

@@ -4,14 +4,13 @@ The core learns what a server answers as it learns of any probe; the cluster lea
 """
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 from holdfast.agent import clock
 from holdfast.agent.cluster.clustering import Clustering
+from holdfast.agent.cluster.member_books import MemberBooks
 from holdfast.agent.cluster.turning import ClusterTurned
 from holdfast.agent.log import Level, Line
 from holdfast.agent.reading import ReadingCare
@@ -19,9 +18,8 @@ from holdfast.agent.turning import Turning
 from holdfast.coordination.recipes.answers import Done
 from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.coordination.recipes.records import Records
-from holdfast.loop.cluster.showing import is_silent
 from holdfast.loop.cluster.state import ClusterState
-from holdfast.model.cluster import MemberReport, lease_of
+from holdfast.model.cluster import MemberReport
 from holdfast.model.duty import pause_of
 from holdfast.model.events import Event, Probed
 from holdfast.model.ids import (
@@ -30,16 +28,13 @@ from holdfast.model.ids import (
     Incarnation,
     MemberName,
     ServiceName,
-    component_id,
-    member_of,
     service_of,
 )
 from holdfast.model.observation import Failure, Layer, Observation, Outcome
-from holdfast.model.policy import MemberPolicy, ProbePolicy
+from holdfast.model.policy import ProbePolicy
 from holdfast.model.postgresql import Kept, PostgresCheck, PostgresServer, Record
 from holdfast.model.standing import Role
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
-from holdfast.model.tags import Tags
 from holdfast.model.time import Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import Components
@@ -53,9 +48,10 @@ from holdfast.postgresql.reading import hear_member
 from holdfast.postgresql.settings import Upstream
 
 _LOOK_AGAIN_S = 0.05
+_UNSEEN = "it was not asked yet how far its log goes"
 
 
-class ClusterBooks:
+class ClusterBooks(MemberBooks):
     """What stands in the coordinator and in the file, for `postgresql.books`."""
 
     def __init__(
@@ -66,40 +62,15 @@ class ClusterBooks:
         state: Callable[[], ClusterState],
         elsewhere: Callable[[], dict[ComponentId, MemberReport]],
     ) -> None:
+        super().__init__(book.root, secret, state, elsewhere)
         self._coordinator = coordinator
-        self._root = book.root
         self._records = Records(coordinator, book.root, state().me)
-        self._secret = secret
-        self._state = state
-        self._elsewhere = elsewhere
-        self._followed: dict[
-            ServiceName, Epoch
-        ] = {}  # the lease under which its holder has been seen as primary
         self._systems: dict[ServiceName, str] = {}
-
-    def primary(self, service: ServiceName) -> MemberName | None:
-        """Return who holds the lease elsewhere and has told, under this very lease, that it is primary.
-
-        From then on it is followed for as long as it holds it: that it is not heard for a moment is no reason to stop streaming.
-        """
-        state = self._state()
-        lease = state.view.leases.get(service) if state.view is not None else None
-        if lease is None or lease.host == state.me:
-            self._followed.pop(service, None)
-            return None
-        report = self._elsewhere().get(component_id(service, lease.member))
-        if report is not None and report.role is Role.PRIMARY and lease_of(report.epoch) == lease.epoch:
-            self._followed[service] = lease.epoch
-        return lease.member if self._followed.get(service) == lease.epoch else None
 
     def place(self, service: ServiceName, member: MemberName) -> Upstream | None:
         """Return where the member's server is reached."""
-        found = next((one for one in self._members(service) if one.name == member), None)
-        return Upstream(found.host, found.port) if found is not None and found.port is not None else None
-
-    def members(self, service: ServiceName) -> tuple[MemberName, ...]:
-        """Return all members that the file names, in its order."""
-        return tuple(member.name for member in self._members(service))
+        address = self.address(service, member)
+        return Upstream(*address) if address is not None else None
 
     def peers(self, service: ServiceName) -> tuple[str, ...]:
         """Return the addresses of all members."""
@@ -107,30 +78,14 @@ class ClusterBooks:
 
     def passwords(self, service: ServiceName) -> Passwords:
         """Return passwords that follow from the cluster's key: every host has the same ones, and nobody has to keep them."""
-        return Passwords(self._derived(service, "replicator"), self._derived(service, "rewinder"))
+        replicator, rewinder = (
+            self._derived("postgresql", service, role) for role in ("replicator", "rewinder")
+        )
+        return Passwords(replicator, rewinder)
 
-    def others(self, component: ComponentId) -> dict[MemberName, MemberReport]:
-        """Return how the members on other hosts are. One whose host is silent is not among them: it says nothing any more."""
-        service, reports, state = service_of(component), self._elsewhere(), self._state()
-        found: dict[MemberName, MemberReport] = {}
-        for member in self._members(service):
-            report = reports.get(component_id(service, member.name))
-            if member.name == member_of(component) or report is None or member.on is None:
-                continue
-            if not is_silent(state, member.on):
-                found[member.name] = report
-        return found
-
-    def tags(self, service: ServiceName) -> dict[MemberName, Tags]:
-        """Return what the operator says of each member."""
-        return {member.name: member.tags for member in self._members(service)}
-
-    def newest_lease(self, service: ServiceName) -> Epoch:
-        """Return the epoch of the newest lease that this host has heard of."""
-        state = self._state()
-        held = state.held.get(service)
-        seen = state.view.lease_epochs.get(service, 0) if state.view is not None else 0
-        return max(seen, held.epoch if held is not None else 0, state.leases_seen.get(service, 0))
+    def is_known(self) -> bool:
+        """Tell whether the coordinator was seen."""
+        return self._state().view is not None
 
     def record(self, service: ServiceName) -> Record | None:
         """Return who may be promoted, as last seen."""
@@ -183,14 +138,6 @@ class ClusterBooks:
 
     def _key(self, service: ServiceName) -> str:
         return f"{self._root}/services/{service}/system"
-
-    def _members(self, service: ServiceName) -> tuple[MemberPolicy, ...]:
-        policy = self._state().policy.services.get(service)
-        return policy.members if policy is not None else ()
-
-    def _derived(self, service: ServiceName, role: str) -> str:
-        text = f"holdfast postgresql {self._root} {service} {role}"
-        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
 def look_after_servers(
@@ -259,6 +206,14 @@ class PostgresCare:
 
     def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
         """Return the reports of this host's members with what is known of their logs."""
+        reports = reports | {
+            component.id: replace(reports[component.id], unfit=_UNSEEN)
+            for component, _, _ in self._members()
+            if component.id not in self._sights
+            and component.id in reports
+            and reports[component.id].is_clear
+            and not reports[component.id].unfit
+        }
         return reports | {
             id_: replace(
                 reports[id_],
