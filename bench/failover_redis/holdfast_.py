@@ -19,7 +19,7 @@ class Holdfast(RedisContender):
         """Start the agents, and wait until everything is well."""
         password = self.data / "password"
         password.write_text(f"{PASSWORD}\n", "utf-8")
-        server = {"data": str(self.data / "{member}" / "data"), "password": str(password), "stop": "10s"}
+        server = {"data": str(self.data / "{member}"), "password": str(password), "stop": "10s"}
         service = {
             "mode": "active-standby",
             "members": {host: {"on": host} for host in MEMBERS},
