@@ -36,6 +36,9 @@ class Books(Protocol):
     def tags(self, service: ServiceName) -> dict[MemberName, Tags]:
         """Return what the operator says of each member."""
 
+    def is_known(self) -> bool:
+        """Tell whether it was seen what stands in the coordinator: an agent that has just started knows nothing."""
+
     def newest_lease(self, service: ServiceName) -> Epoch:
         """Return the epoch of the newest lease that this host has heard of, held or not."""
 

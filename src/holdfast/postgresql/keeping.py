@@ -75,7 +75,8 @@ class Keeper:
         # In this order: whoever is followed from now on tells of a lease that is newer than what was seen before.
         newest = self._books.newest_lease(service_of(self._component))
         source = source_of(self._component, self._books)
-        if role is Role.STANDBY:
+        # An agent that has just started leaves a standby as it is: it does not know yet that nobody is to be followed.
+        if role is Role.STANDBY and self._books.is_known():
             await self._follow(settings_of(self._component, self.server, self._books, source))
             if source is None:
                 await self._until_read()
@@ -164,6 +165,8 @@ class Keeper:
         if source is not None:
             self._primary = max([self._primary, *told])
         unfit = self._lacks(standing) or why_unrecorded(self._component, standing.position, self._books)
+        if not self._books.is_known():
+            unfit = "it is not known yet what stands in the coordinator"
         if standing.upstream:
             return Sight(unfit=unfit)
         position = (standing.position.timeline, standing.position.lsn)
