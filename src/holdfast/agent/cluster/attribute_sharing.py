@@ -6,6 +6,7 @@ coordinator cannot be reached agents go on with what their host knows, and what 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -23,6 +24,7 @@ from holdfast.ports.coordination import (
     UnknownError,
 )
 
+_HOST = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ATTEMPTS = 20  # of one write against those of others
 
 
@@ -85,7 +87,8 @@ class AttributeSharing:
         async with self._one:
             try:
                 for host, changes in replica.changes().items():
-                    await self._write(host, changes)
+                    if host == CLUSTER or _HOST.fullmatch(host):  # an agent may write about whomever it likes
+                        await self._write(host, changes)
             except (UnavailableError, UnknownError, ConflictError):
                 return False  # told by the session; what is here is carried later
         return True
@@ -122,7 +125,7 @@ class AttributeSharing:
         match key.removeprefix(f"{self._root}/").split("/"):
             case ["attributes-of-all"]:
                 return CLUSTER
-            case ["attributes", host] if may_be_carried(host, None):
+            case ["attributes", host] if _HOST.fullmatch(host):
                 return host
             case _:
                 return ""
