@@ -20,6 +20,7 @@ from holdfast.postgresql.synchronous import Member, Rule, describe, record_after
 
 _RESTS_S, _LOOK_AGAIN_S = 5.0, 0.02
 _ROUNDS = 3  # of a second each: who is needed may be about to come up
+_HOPELESS_S = 1.0  # who may lack commits lacks them in a moment as well: it is not tried ten times a second
 
 
 class Won(Value, frozen=True):
@@ -88,6 +89,8 @@ async def _compared(
         why = why_behind(component, own, books) if record is None else why_not(record, me, words)
         if not why:
             return words
+    if record is not None and me not in record.names:
+        await asyncio.sleep(_HOPELESS_S)
     return why
 
 
