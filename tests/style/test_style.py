@@ -40,6 +40,7 @@ BORROWED_WORDS = {
     ("slave", "src/holdfast/model/redis.py"): "parameters of Redis by their old names",
     ("slave", "tests/contract/redis"): "words of Redis' protocol",
     ("slave", "tests/lab"): "the same",
+    ("slave", "tests/e2e/test_redis_on_one_host.py"): "the same",
     ("master", "tests"): "tests of the same",
     ("slave", "tests/style"): "the rule that bans it",
     ("master", "src/holdfast/ocf"): "names that OCF agents read and write, as Pacemaker gave them",

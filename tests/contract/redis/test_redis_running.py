@@ -42,7 +42,8 @@ async def first_fault(server: Server, words: tuple[str | int, ...]) -> Fault:
         try:
             await server.ask(*words)
         except Unanswered as unanswered:
-            return unanswered.fault
+            if unanswered.fault not in {Fault.SILENT, Fault.REFUSED}:  # a busy machine
+                return unanswered.fault
         await asyncio.sleep(0.002)
     raise AssertionError("it was never refused")
 
@@ -140,7 +141,11 @@ def test_one_that_was_started_from_its_disk_tells_how_far_it_came(stage: Stage) 
         await server.ask("SET", STAMP, Stamp(5, 1234).text())
         server.kill(signal.SIGTERM)
         server.start()
-        assert position_of(await server.standing()) == (6, 1234)
+
+        async def tells() -> bool:
+            return position_of(await server.standing()) == (6, 1234)
+
+        await until(tells, "its position, once it has loaded its data")
 
     run(play())
 
