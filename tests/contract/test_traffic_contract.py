@@ -141,6 +141,20 @@ async def test_sessions_of_an_exclusive_member_that_must_not_serve_are_cut(
                     assert await session.read() == b""
 
 
+@story
+async def test_a_session_with_a_hung_member_whose_client_has_left_does_not_hold_the_next_one_up(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, db(Protocol.TCP)) as it:
+        await it.route("db", "a", a=IN, b=IN)
+        with frozen(it.members["a"].pid):
+            async with it.session("db"):
+                await until_sessions(it, "db", "a", 1)
+            # HAProxy cuts no session of which one side is over already, so it must end by itself.
+            await until_sessions(it, "db", "a", 0)
+            await it.route("db", "b", a=OUT, b=IN)
+
+
 @pytest.mark.parametrize("lane", [DOWN, OUT])
 @story
 async def test_sessions_that_a_drain_left_are_cut_when_it_ends(tmp_path: Path, lane: Lane) -> None:

@@ -137,6 +137,9 @@ def _frontend(service: ServicePolicy) -> list[str]:
         f"mode {traffic.protocol}",
         f"timeout client {_ms(traffic.client_timeout)}",
     ]
+    if service.is_exclusive and traffic.protocol is Protocol.TCP:
+        # HAProxy cuts no session whose client has left: one with a hung server would stand, and hold the takeover up.
+        lines.append("timeout client-fin 1s")
     if traffic.protocol is Protocol.HTTP:
         lines.append("option forwardfor")
         if traffic.retry:
@@ -155,6 +158,8 @@ def _backend(policy: Policy, service: ServicePolicy) -> list[str]:
         f"timeout server {_ms(traffic.server_timeout)}",
         f"timeout check {_ms(probe.timeout if probe else checking.TIMEOUT_DEFAULT)}",
     ]
+    if service.is_exclusive and traffic.protocol is Protocol.TCP:
+        lines.append("timeout server-fin 1s")  # as of the frontend
     if traffic.protocol is Protocol.HTTP and traffic.retry:
         lines.append("retry-on conn-failure empty-response response-timeout")
     members = [member for member in service.everywhere if member.port is not None]
