@@ -117,7 +117,9 @@ class Agent:
             file, path, self._turning, self._traffic, say=self._say, notifier=notifier
         )
         self._fencing = FenceAgents()
-        self._works: tuple[tuple[str, Callable[[], Coroutine[Any, Any, None]]], ...] = ()  # beside a cluster's
+        self._works: tuple[
+            tuple[str, Callable[[], Coroutine[Any, Any, None]]], ...
+        ] = ()  # beside a cluster's
         self._clustering = self._joined(host) if host is not None else None
         if host is None:
             self._look_after_alone()

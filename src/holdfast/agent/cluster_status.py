@@ -37,7 +37,9 @@ class LeaseStatus(Value, frozen=True):
     promised_by: dict[HostName, float] = {}  # held here: seconds that others still keep their word
     withheld: str = ""
     commits: str = ""  # of a database: for whom its primary's commits wait
-    member_notes: dict[str, str] = {}  # of a database: what an operator should know of members though they serve
+    member_notes: dict[
+        str, str
+    ] = {}  # of a database: what an operator should know of members though they serve
     record: Record | None = None  # of one with synchronous commit: who may be promoted
 
 

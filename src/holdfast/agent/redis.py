@@ -146,6 +146,7 @@ def look_after_redis(
     care = RedisCare(books, lambda: turning.state, turning.put, refresh)
     adapter = Redis(processes, books, lambda id_, what: say(Line(Level.INFO, id_, "data", what)))
     sentinels = Sentinels(served, lambda what: say(Line(Level.WARN, "sentinel", "listening", what)))
+
     def ask(component: ComponentId, server: Managed, within: Duration) -> Awaitable[Heard | str] | None:
         return hear(where_of(component, server, books), within) if isinstance(server, RedisServer) else None
 

@@ -222,7 +222,9 @@ def _member(subject: str, old: MemberPolicy, new: MemberPolicy, *, has_traffic: 
         )
     adjusted = tuple(f"run.{name}" for name in _differing(old.run, new.run) if name not in RESTART_FIELDS)
     adjusted += _adjusted_managed(old.run.managed, new.run.managed)
-    adjusted += _differing(old, new, ("weight", "tags") if has_traffic else ("weight", "tags", *_ROUTE_FIELDS))
+    adjusted += _differing(
+        old, new, ("weight", "tags") if has_traffic else ("weight", "tags", *_ROUTE_FIELDS)
+    )
     if adjusted:
         text = f"{subject} goes on running: {_listed(adjusted)} changed"
         yield Change(ChangeKind.ADJUSTED, subject, adjusted, text)

@@ -30,7 +30,9 @@ class MemberReport(Value, frozen=True):
     is_clear: bool = False  # proven not to serve: nothing of it runs, or it is a standby
     # How far a database's log goes: timeline, place. Told while it stands still, and coarsely by a primary; zeros: not told.
     position: tuple[int, int] = (0, 0)
-    position_under: Epoch = 0  # that is its last word: it streams from nobody before the primary under this lease
+    position_under: Epoch = (
+        0  # that is its last word: it streams from nobody before the primary under this lease
+    )
     commits: str = ""  # of a database's primary: for whom its commits wait
     note: str = ""  # what an operator should know of it though it serves, such as a restart that a parameter waits for
     unread: str = "it has not told"  # why nobody should read from it while it is a standby; empty: they may

@@ -56,7 +56,9 @@ class OcfAgent(Tagged, frozen=True):
     notify_timeout: Duration = 3 * SECOND  # how long a change of one waits for its peers to hear of it before
 
 
-Managed: TypeAlias = OcfAgent | PostgresServer | RedisServer  # kinds of components that are more than a process of ours
+Managed: TypeAlias = (
+    OcfAgent | PostgresServer | RedisServer
+)  # kinds of components that are more than a process of ours
 
 
 class ProcessSpec(Value, frozen=True):

@@ -62,8 +62,12 @@ class PostgresServer(Tagged, frozen=True):
         str, ...
     ] = ()  # networks from which users may log in with a password, written at bootstrap
     initdb: tuple[str, ...] = ()  # more options for initdb
-    bootstrap: tuple[str, ...] = ()  # makes the first data in place of initdb, such as a restore from a backup
-    clone: tuple[tuple[str, ...], ...] = ()  # each makes a copy of the primary's data; pg_basebackup comes last
+    bootstrap: tuple[
+        str, ...
+    ] = ()  # makes the first data in place of initdb, such as a restore from a backup
+    clone: tuple[
+        tuple[str, ...], ...
+    ] = ()  # each makes a copy of the primary's data; pg_basebackup comes last
     lag_max: int = 1_000_000  # bytes: a standby that is known to lack more is not promoted
     commit: Commit = Commit.ASYNCHRONOUS
     acknowledged_by: int = 1  # how many standbys a commit waits for, unless it is asynchronous

@@ -262,7 +262,9 @@ async def stop(instance: Instance, fast_within: Duration, *, is_immediate: bool 
 
 
 def _tidy(instance: Instance) -> None:
-    with contextlib.suppress(OSError):  # on a disk that cannot be written any more it has stopped all the same
+    with contextlib.suppress(
+        OSError
+    ):  # on a disk that cannot be written any more it has stopped all the same
         postmaster.remove_stale_pid_file(instance)
 
 

@@ -5,6 +5,7 @@ from holdfast.postgresql.control import read_control
 from holdfast.postgresql.instance import slot_name
 from holdfast.postgresql.position import history_file
 from holdfast.postgresql.rewinding import Way, advise, rewind
+from holdfast.postgresql.spawning import spawn
 from tests.contract.postgresql.stage import (
     GENEROUS,
     Stage,
@@ -12,7 +13,6 @@ from tests.contract.postgresql.stage import (
     play,
     query,
     settings,
-    spawn,
     standing,
     until_streaming,
     where,

@@ -103,7 +103,14 @@ def test_every_field_of_a_tables_model_is_filled_by_a_key_or_known_to_be_made() 
         "ProcessSpec": {"stop_signal", "stop_grace", "managed"},
         "Policy": {"revision", "size"},
         "PostgresServer": {"host", "port", "start_timeout", "demote_timeout", "monitor_timeout"},
-        "RedisServer": {"host", "port", "start_timeout", "promote_timeout", "demote_timeout", "monitor_timeout"},
+        "RedisServer": {
+            "host",
+            "port",
+            "start_timeout",
+            "promote_timeout",
+            "demote_timeout",
+            "monitor_timeout",
+        },
     }
     for table in (ROOT, *sections(tuple(key.kind for key in ROOT.keys))):
         if table.id in ("services-run-stop", "services-run-monitor", "services-run-timeouts"):

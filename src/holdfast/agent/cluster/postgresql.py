@@ -49,7 +49,6 @@ from holdfast.postgresql.settings import Upstream
 
 _LOOK_AGAIN_S = 0.05
 _UNSEEN = "it was not asked yet how far its log goes"
-_UNSEEN = "it was not asked yet how far its log goes"
 
 
 class ClusterBooks(MemberBooks):
@@ -83,10 +82,6 @@ class ClusterBooks(MemberBooks):
             self._derived("postgresql", service, role) for role in ("replicator", "rewinder")
         )
         return Passwords(replicator, rewinder)
-
-    def is_known(self) -> bool:
-        """Tell whether the coordinator was seen."""
-        return self._state().view is not None
 
     def is_known(self) -> bool:
         """Tell whether the coordinator was seen."""
@@ -211,14 +206,6 @@ class PostgresCare:
 
     def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
         """Return the reports of this host's members with what is known of their logs."""
-        reports = reports | {
-            component.id: replace(reports[component.id], unfit=_UNSEEN)
-            for component, _, _ in self._members()
-            if component.id not in self._sights
-            and component.id in reports
-            and reports[component.id].is_clear
-            and not reports[component.id].unfit
-        }
         reports = reports | {
             component.id: replace(reports[component.id], unfit=_UNSEEN)
             for component, _, _ in self._members()

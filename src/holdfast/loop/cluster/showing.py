@@ -30,7 +30,9 @@ def _seen(state: ClusterState, service: ServicePolicy, id_: ComponentId, host: H
     reported = latest_report(state, host)
     report = reported.members.get(id_) if reported is not None else None
     if report is None:
-        return MemberReport(Status.UNKNOWN, reason=f"{host} has not told yet", unfit="not known", unread="not known")
+        return MemberReport(
+            Status.UNKNOWN, reason=f"{host} has not told yet", unfit="not known", unread="not known"
+        )
     if is_silent(state, host):
         lane = Lane.OUT if service.is_exclusive else Lane.DOWN
         return replace(report, status=Status.DOWN, lane=lane, share=0.0, reason=f"{host} is silent")
