@@ -25,7 +25,7 @@ demo: ## start a real service, break it on purpose, watch it recover (ARGS="..."
 	@.venv/bin/holdfast demo $(ARGS)
 
 test: bootstrap check ## everything that must hold: the checks, then all tests (ARGS="-k name" to choose; WORKERS=2: files at once)
-	@$(PY) -m pytest $(AT_ONCE) --ignore tests/sim $(ARGS) || $(NONE_CHOSEN)
+	@$(PY) -m pytest $(AT_ONCE) -m "not long" --ignore tests/sim $(ARGS) || $(NONE_CHOSEN)
 	@$(PY) -m pytest $(AT_ONCE) tests/sim $(ARGS) || $(NONE_CHOSEN)
 
 check: venv ## lint, format, types, floors; changes nothing
@@ -41,7 +41,8 @@ sim: venv ## simulate faults on virtual time (SEEDS=200: how many seeds; ARGS=".
 sim-night: venv ## a million schedules of several hosts: some hours on two cores (SEEDS=..., ARGS="--first 1000000" for others)
 	@$(PY) -m holdfast.sim --cluster --seeds $(if $(filter 200,$(SEEDS)),1000000,$(SEEDS)) --jobs $$(nproc) $(ARGS)
 
-lab: bootstrap ## thirty random sequences of faults on each kind of service on three hosts (HOLDFAST_LAB_SEEDS=17 plays one again)
+lab: bootstrap ## the long tests of hosts, and thirty random sequences of faults on each kind of service (HOLDFAST_LAB_SEEDS=17 plays one again)
+	@$(if $(HOLDFAST_LAB_SEEDS),,$(PY) -m pytest -q -m long -o session_timeout=7200 tests/lab)
 	@HOLDFAST_LAB_SEEDS=$${HOLDFAST_LAB_SEEDS:-$$(seq -s, 30)} $(PY) -m pytest -q -o session_timeout=7200 \
 		tests/lab/test_random_*.py $(ARGS)
 

@@ -122,7 +122,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_replicas_compare_themselves_and_the_one_with_everything_follows_a_primary_that_died(
     etcd3: Cluster, folder: Path

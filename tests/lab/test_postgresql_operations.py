@@ -71,7 +71,10 @@ def users_database(database: Database, host: str, *, is_left_running: bool) -> N
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("is_left_running", [False, True], ids=["shut down", "running"])
+@pytest.mark.parametrize(
+    "is_left_running",
+    [pytest.param(False, marks=pytest.mark.long, id="shut down"), pytest.param(True, id="running")],
+)
 def test_a_users_database_becomes_a_primary_with_two_standbys(
     database: Database, *, is_left_running: bool
 ) -> None:

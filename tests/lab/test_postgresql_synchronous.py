@@ -12,7 +12,7 @@ from tests.lab.databases import RECOVERS_S, Database
 from tests.lab.hosts import Cluster
 from tests.lab.several_hosts import ask, seen_from
 
-MODES = pytest.mark.parametrize("mode", ["synchronous", "quorum"])
+MODES = pytest.mark.parametrize("mode", [pytest.param("synchronous", marks=pytest.mark.long), "quorum"])
 LEASE = "3s"  # as it is unless the file says otherwise
 VOTERS = {"synchronous": 1, "quorum": 2}
 

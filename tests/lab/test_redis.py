@@ -91,6 +91,7 @@ def test_a_crashed_host_is_replaced_and_rejoins(cache: RedisService) -> None:
     assert len(cache.judged().lost) <= SENT_LATE
 
 
+@pytest.mark.long
 def test_the_last_member_serves_when_two_fail_at_once(cache: RedisService) -> None:
     cache.raise_up()
     old = cache.primary()
