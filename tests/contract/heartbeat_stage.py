@@ -124,5 +124,11 @@ def long_report(members: int, number: int = 1) -> HostReport:
     return HostReport(
         "a-1",
         number,
-        {f"web/web-{n}": MemberReport(Status.UP, reason=f"number {n} of many") for n in range(members)},
+        {
+            f"web/web-{n}": MemberReport(
+                Status.UP,
+                reason=f"number {n} of many, {'each with a reason of its own that takes its room as well' if n else ''}",
+            )
+            for n in range(members)
+        },
     )

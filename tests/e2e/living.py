@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,19 +119,24 @@ class LivingSystem:
         return found
 
     def clean_up(self) -> None:
-        for number in (signal.SIGCONT, signal.SIGKILL):
-            for pid in self.processes():
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    continue
+        self._kill_all()
         if self.agent is not None:
             self.agent.wait(WITHIN_S)
             self.agent = None
-        await_that(lambda: not self.processes(), "the last process of this test is gone")
+        # One may have been about to start another one, such as a guard its understudy.
+        await_that(lambda: not self._kill_all(), "the last process of this test is gone")
         if (self.directory / "components").is_dir():
             for _, group in Cgroups.find(read_instance(self.directory)).occupied():
                 group.remove()
+
+    def _kill_all(self) -> list[int]:
+        """Kill what is left, and return what that was."""
+        left = self.processes()
+        for number in (signal.SIGCONT, signal.SIGKILL):
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        return left
 
 
 def await_that(holds: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:

@@ -11,7 +11,7 @@ from tests.lab.database_stage import Stage
 from tests.lab.hosts import Cluster
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", seeds("4"))
 def test_whatever_comes_redis_loses_a_tail_at_most(

@@ -5,7 +5,6 @@ touched. In an emergency nothing has to be read from a disk that may hang.
 """
 
 import os
-import signal
 
 from holdfast.guard import ending, kernel, processes
 from holdfast.guard.armed import SECOND
@@ -18,15 +17,19 @@ _WITHIN = 10 * SECOND
 def rehearse() -> str:
     """Start a child, end it; return what went wrong, if anything. Takes some milliseconds."""
     told, tells = os.pipe()
+    held, holds = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.setsid()
+        os.close(holds)
         os.write(tells, b"1")
-        while True:
-            signal.pause()
+        os.read(
+            held, 1
+        )  # until we end it; or until we are killed ourselves, such as an understudy: nobody else would
+        os._exit(0)
     os.read(told, 1)
-    os.close(told)
-    os.close(tells)
+    for descriptor in (told, tells, held):
+        os.close(descriptor)
     stat = processes.read_stat(pid)
     assert stat is not None, "our own child is there until we reap it"
     began = kernel.now()
@@ -39,4 +42,5 @@ def rehearse() -> str:
     if not last.is_over:
         return f"a child of its own survives SIGKILL (pid {pid}): it can end nothing on this host"
     os.waitpid(pid, 0)
+    os.close(holds)
     return ""

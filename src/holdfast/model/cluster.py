@@ -15,8 +15,8 @@ from holdfast.model.value import Value
 LEASE_BLOCK = 1_000_000
 
 
-class MemberReport(Value, frozen=True):
-    """What a host says of one member that it looks after."""
+class MemberReport(Value, frozen=True, omit_defaults=True):
+    """What a host says of one member that it looks after. What is as usual is left out of it: beats have to be short."""
 
     status: Status
     role: Role = Role.STANDBY

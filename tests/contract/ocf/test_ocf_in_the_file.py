@@ -87,7 +87,10 @@ MISTAKES = [
         "run: { command: [srv], parameters: { ip: x } }",
         "run.parameters: parameters goes with ocf, not with command",
     ),
-    ("run: { command: [srv], ocf: ocf:heartbeat:Dummy }", "needs exactly one of command, ocf and postgresql"),
+    (
+        "run: { command: [srv], ocf: ocf:heartbeat:Dummy }",
+        "needs exactly one of command, ocf, postgresql and redis",
+    ),
     (
         "mode: active-standby\nmembers: 2\nrun: { ocf: ocf:heartbeat:Dummy }",
         "mode: ocf:heartbeat:Dummy knows no standby: what it has started serves; write mode: singleton",

@@ -120,7 +120,7 @@ def test_connections_that_are_used_up_leave_the_reserved_ones_to_us() -> None:
                 Unanswered
             ):  # one that has just ended may hold a reserved place for a moment
                 said = await ask_standing(a)
-                return said.connections > said.connections_max
+                return said.connections >= said.connections_max
             return False
 
         await until(is_full)
