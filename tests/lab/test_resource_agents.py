@@ -195,7 +195,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis is not installed")
 def test_the_address_lives_with_the_primary_and_the_exporter_comes_after_it(
