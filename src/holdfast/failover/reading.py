@@ -46,7 +46,7 @@ def why_unread(state: State, policy: ServicePolicy, member: ComponentState, now:
     # An agent that starts must not take readers from what works, before it has asked it.
     was_read = member.process.adopted and _was_read(state, member)
     if was_read and is_unjudged(member):
-        return ""
+        return _why_stale(policy, member, is_unasked_fine=True)
     if member.status not in (Status.UP, Status.SUSPECT):
         return f"it is {member.status}"
     return _why_stale(policy, member, is_unasked_fine=was_read)

@@ -79,6 +79,10 @@ def wanted_routing(state: State, policy: ServicePolicy, now: Instant) -> tuple[R
 def with_readers(routing: Routing, state: State, policy: ServicePolicy, now: Instant) -> Routing:
     """Return the table with who may be read from, for those who read only."""
     readers = reading.wanted_readers(state, policy, routing.lanes, now)
+    for member in state.members(policy.name):
+        name = member_of(member.id)
+        if readers.get(name) is Lane.IN and _is_leaving(state, member):
+            readers[name] = Lane.DRAIN
     return replace(routing, readers=readers) if readers else routing
 
 
