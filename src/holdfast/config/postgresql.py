@@ -7,27 +7,12 @@ from holdfast.config.kinds import Choice, Flag, ListOf, MapOf, Plain, Text
 from holdfast.config.quantities import Size, Span, Whole
 from holdfast.config.scope import Scope
 from holdfast.model.policy import MemberPolicy, Mode, ProbePolicy, Purpose
-from holdfast.model.postgresql import Commit, PostgresCheck, PostgresServer
+from holdfast.model.postgresql import OWN_PARAMETERS, Commit, PostgresCheck, PostgresServer
 from holdfast.model.time import HOUR, MILLISECOND, SECOND
 from holdfast.model.value import replace
 
 _PARAMETER = Text(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", "the name of a parameter of PostgreSQL")
 _NETWORK = Text(r"[0-9a-fA-F.:]+/[0-9]{1,3}", "a network such as 10.0.0.0/24")
-# What holdfast sets itself, as in postgresql/settings.py: a test holds the two together.
-RESERVED = frozenset(
-    {
-        "port",
-        "listen_addresses",
-        "unix_socket_directories",
-        "hba_file",
-        "ident_file",
-        "hot_standby",
-        "primary_conninfo",
-        "primary_slot_name",
-        "recovery_target_timeline",
-        "synchronous_standby_names",
-    }
-)
 _WAITING = frozenset({"on", "remote_apply", "true", "yes", "1"})  # for standbys' disks
 _DEMOTES_WITHIN = 15 * SECOND  # beyond what it waits for: a checkpoint, and whoever has to be killed
 _PROBE = ProbePolicy(
@@ -159,7 +144,7 @@ def _check_parameters(reading: Reading, scope: Scope) -> bool:
     """Note parameters that are ours to set, and those that break what `commit` promises."""
     parameters: dict[str, str] = reading.values.get("parameters", {})
     place = reading.key_places.get("parameters", reading.place)
-    wrong = [name for name in parameters if name in RESERVED]
+    wrong = [name for name in parameters if name in OWN_PARAMETERS]
     for name in wrong:
         hint = "write commit: synchronous" if name == "synchronous_standby_names" else "remove it"
         scope.refuse_at(place, f"has {name}, which holdfast sets itself", hint)

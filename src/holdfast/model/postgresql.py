@@ -6,6 +6,22 @@ from holdfast.model.ids import Epoch, MemberName
 from holdfast.model.time import MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
 
+# Parameters that holdfast sets itself. Never left to chance or to ALTER SYSTEM: following, durability, and how we reach the server.
+OWN_PARAMETERS = frozenset(
+    {
+        "port",
+        "listen_addresses",
+        "unix_socket_directories",
+        "hba_file",
+        "ident_file",
+        "hot_standby",
+        "primary_conninfo",
+        "primary_slot_name",
+        "recovery_target_timeline",
+        "synchronous_standby_names",
+    }
+)
+
 
 class Commit(StrEnum):
     """What a commit waits for before it is acknowledged."""

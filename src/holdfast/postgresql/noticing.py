@@ -4,13 +4,14 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from holdfast.model.postgresql import OWN_PARAMETERS
 from holdfast.model.time import SECOND, Duration
 from holdfast.postgresql.asking import ASK_WITHIN, local
 from holdfast.postgresql.connecting import Row, ask
 from holdfast.postgresql.control import HOT_STANDBY_PARAMETERS
 from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.instance import Instance
-from holdfast.postgresql.settings import FOREIGN, OWN, PENDING, WRONG
+from holdfast.postgresql.settings import FOREIGN, PENDING, WRONG
 
 _EVERY: Duration = 5 * SECOND
 _CURRENT = "select name, setting from pg_settings where name = any($1::text[])"
@@ -38,7 +39,7 @@ class Noticing:
 
 async def ask_notes(instance: Instance, wanted: Mapping[str, str]) -> str:
     """Return what there is to know of the server's parameters; empty: nothing. Unanswered."""
-    managed = _names({*OWN, *wanted})
+    managed = _names({*OWN_PARAMETERS, *wanted})
     pending, foreign, wrong, current = await ask(
         local(instance, ASK_WITHIN),
         PENDING,

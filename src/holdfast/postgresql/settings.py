@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from holdfast.model.postgresql import OWN_PARAMETERS
 from holdfast.model.value import Value
 from holdfast.postgresql.asking import ASK_WITHIN, local
 from holdfast.postgresql.connecting import ask, conninfo
@@ -16,21 +17,6 @@ from holdfast.postgresql.control import HOT_STANDBY_PARAMETERS
 from holdfast.postgresql.files import read_file, write_file
 from holdfast.postgresql.instance import CLIENTS, IDENTITIES, SETTINGS, Instance, slot_name
 
-# Never left to chance or to ALTER SYSTEM: following, durability, and how we reach the server.
-OWN = frozenset(
-    {
-        "port",
-        "listen_addresses",
-        "unix_socket_directories",
-        "hba_file",
-        "ident_file",
-        "hot_standby",
-        "primary_conninfo",
-        "primary_slot_name",
-        "recovery_target_timeline",
-        "synchronous_standby_names",
-    }
-)
 DEFAULTS = {
     "wal_log_hints": "on",  # what pg_rewind needs where there are no checksums
     "max_wal_senders": "10",
@@ -63,7 +49,9 @@ class Settings(Value, frozen=True):
     is_standby: bool = False  # without an upstream too: it waits for one, or to be promoted
     has_slot: bool = True  # it streams through its own slot on the upstream
     synchronous: str = ""  # synchronous_standby_names, in force as soon as it is primary
-    parameters: Mapping[str, str] = {}  # wanted by the operator; they win over DEFAULTS, never over OWN
+    parameters: Mapping[
+        str, str
+    ] = {}  # wanted by the operator; they win over DEFAULTS, never over OWN_PARAMETERS
     peers: tuple[
         str, ...
     ] = ()  # addresses or networks of all members: who may stream from it, and rewind against it
@@ -72,7 +60,9 @@ class Settings(Value, frozen=True):
 
 def render(instance: Instance, settings: Settings, minimums: Mapping[str, int] | None = None) -> str:
     """Return the content of our file. A standby needs at least `minimums`, its primary's values in pg_control."""
-    chosen = DEFAULTS | {name: value for name, value in settings.parameters.items() if name not in OWN}
+    chosen = DEFAULTS | {
+        name: value for name, value in settings.parameters.items() if name not in OWN_PARAMETERS
+    }
     for name in HOT_STANDBY_PARAMETERS:
         least = (minimums or {}).get(name, 0)
         wanted = chosen.get(name, "")
@@ -155,7 +145,7 @@ def take_over_auto_conf(instance: Instance) -> tuple[str, ...]:
     kept: list[str] = []
     for line in text.splitlines():
         name = re.split(r"[\s=]", line.strip(), maxsplit=1)[0].lower()
-        (found if name in OWN else kept).append(name if name in OWN else line)
+        (found if name in OWN_PARAMETERS else kept).append(name if name in OWN_PARAMETERS else line)
     if found:
         write_file(instance, path, "\n".join(kept) + "\n")
     return tuple(found)

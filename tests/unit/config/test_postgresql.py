@@ -3,11 +3,9 @@
 import pytest
 
 from holdfast.config import plan
-from holdfast.config.postgresql import RESERVED
 from holdfast.model.policy import Purpose
-from holdfast.model.postgresql import Commit, PostgresCheck, PostgresServer
+from holdfast.model.postgresql import OWN_PARAMETERS, Commit, PostgresCheck, PostgresServer
 from holdfast.model.tags import Tags
-from holdfast.postgresql.settings import OWN
 from tests.unit.config.test_several_hosts import several, wrong
 
 RUN = "run: { postgresql: { data: /srv/pg, programs: /usr/lib/postgresql/15/bin, lag_max: 2MB } }"
@@ -121,7 +119,8 @@ def test_tags_that_leave_nobody_are_told(members: str, said: str) -> None:
 
 
 def test_what_holdfast_sets_itself_is_refused_in_the_file() -> None:
-    assert RESERVED == OWN
+    for name in OWN_PARAMETERS:
+        assert name in "\n".join(wrong(with_commit(f"parameters: {{ {name}: x }}")))
 
 
 def test_commands_make_the_first_data_and_the_copies() -> None:
