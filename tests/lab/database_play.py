@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tests.lab.database_faults import Play, Round, Strike, draw
 from tests.lab.database_stage import Stage, Told
+from tests.lab.judging import BrokenPromiseError
 
 ONLY: Final = os.environ.get("HOLDFAST_LAB_FAULT")
 
@@ -58,7 +59,8 @@ def play_through(stage: Stage, drawn: Drawn, record_property: Property) -> None:
             record_property("sequence", _row(drawn, play, told))
     said = "\n".join(f"{name}: {each}" for name, each in told.judgements.items())
     sys.stderr.write(f"{play.played}\n{said}\n")
-    assert not told.not_kept, f"seed {drawn.seed}, after {play.played}:\n{told.not_kept}"
+    if told.not_kept:
+        raise BrokenPromiseError(f"seed {drawn.seed}, after {play.played}:\n{told.not_kept}")
 
 
 def _row(drawn: Drawn, play: Play, told: Told | None) -> list[str]:

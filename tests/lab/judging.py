@@ -31,6 +31,10 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class BrokenPromiseError(AssertionError):
+    """A promise of safety was seen broken. No test that ends so gets a second attempt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The verdict on one promise."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.history import Mark
 from tests.lab.hosts import PYTHON, Cluster
-from tests.lab.judging import Judgement, Verdict, epochs_only_grow, never_two
+from tests.lab.judging import BrokenPromiseError, Judgement, Verdict, epochs_only_grow, never_two
 
 PORT = 7100
 LISTEN = 7000
@@ -113,7 +113,8 @@ def judge(cluster: Cluster, *, accepted_only: bool = False) -> None:
 
 
 def _hold_to(told: Judgement, cluster: Cluster) -> None:
-    assert told.verdict is not Verdict.BROKEN, f"{told}\n{cluster.said()}"
+    if told.verdict is Verdict.BROKEN:
+        raise BrokenPromiseError(f"{told}\n{cluster.said()}")
     if told.verdict is Verdict.UNKNOWN:
         pytest.skip(f"the machine was too busy to tell: {told}")
 

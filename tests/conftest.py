@@ -1,0 +1,30 @@
+"""What holds for all tests: which of them get a second attempt.
+
+Tests of pure code get none: they give the same answer each time. A test against real servers, processes and networks
+shares its machine, and a machine that stands still for seconds at the wrong instant makes a healthy system late. Such a
+test is run once more, and the summary shows what its first attempt said: a finding to be read, not noise. A promise of
+safety that was seen broken is final: being late may be the machine's fault, two primaries never are.
+"""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+WORLDLY = frozenset({"contract", "e2e", "lab"})
+FINAL = "BrokenPromiseError"  # of tests.lab.judging
+PAUSE_S = 5
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that may be run once more."""
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in WORLDLY:
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=PAUSE_S, rerun_except=FINAL))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what failed at first as fully as what failed for good."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"failed at its first attempt: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
