@@ -1,4 +1,4 @@
-"""What holds for all tests: which of them get a second attempt.
+"""What holds for all tests: which of them get a second attempt, and that the dead do not pile up.
 
 Tests of pure code get none: they give the same answer each time. A test against real servers, processes and networks
 shares its machine, and a machine that stands still for seconds at the wrong instant makes a healthy system late. Such a
@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.agent import clock
+from holdfast.components.orphans import Orphans
+from holdfast.model.time import SECOND
+
 TESTS = Path(__file__).parent
 WORLDLY = frozenset({"contract", "e2e", "lab"})
 FINAL = "BrokenPromiseError"  # of tests.lab.judging
 PAUSE_S = 5
+ORPHANS = Orphans("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,3 +33,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("rerun"):
         terminalreporter.section(f"failed at its first attempt: {report.nodeid}")
         terminalreporter.write_line(report.longreprtext)
+
+
+def pytest_runtest_teardown() -> None:
+    """Reap what agents left that ran in this very process: a thousand zombies would slow down whoever reads /proc."""
+    ORPHANS.reap(clock.now() / SECOND, lambda _: False)
