@@ -11,19 +11,19 @@ from contextlib import suppress
 from holdfast.guard.facts import Facts
 from holdfast.model.cluster import lease_of
 from holdfast.model.events import Ending, ProcessSeen
-from holdfast.model.ids import ComponentId, Epoch, service_of
+from holdfast.model.ids import ComponentId, Epoch
 from holdfast.model.policy import ProcessSpec
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.time import MINUTE, SECOND, Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import ComponentListener, Components, Result
-from holdfast.postgresql import files, postmaster, running, timelines
+from holdfast.postgresql import files, postmaster, running
 from holdfast.postgresql.books import Books, instance_of, settings_of
 from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.control import Unreadable
 from holdfast.postgresql.electing import elect
 from holdfast.postgresql.faults import Unanswered
-from holdfast.postgresql.handing_over import until_in_force, until_transactions_end
+from holdfast.postgresql.handing_over import until_transactions_end
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.programs import NoAccount
 from holdfast.postgresql.readying import Readying
@@ -110,18 +110,17 @@ class Postgres:
         server, instance = _server(component, spec)
         try:
             won = await elect(component, server, self._books, lease_of(epoch))
-            if not isinstance(won, str):
-                won = await self._begin_timeline(component, instance, lease_of(epoch)) or won
         except _REFUSALS as refusal:
             won = str(refusal)
         if isinstance(won, str):
             return Result(Ending.FAILED, won, is_unbegun=True)
+        # All are kept: an earlier attempt that was given up may come to its end yet, under its own number.
+        self._begun.setdefault(component, set()).add(won.timeline)
         result = await self._inner.promote(component, _process(instance, server, spec), epoch)
         if result.ending is not Ending.DONE:
             return result
         try:
             settings = settings_of(component, server, self._books, None, won.setting)
-            await until_in_force(instance, settings)
             position = await running.promote(instance, settings, server.promote_timeout)
             if position.timeline not in self._begun[component]:
                 return await _disown(instance, f"it began timeline {position.timeline}, which is not its own")
@@ -184,14 +183,6 @@ class Postgres:
             await self._give_up_work(component)
             work = self._works[component] = Readying(component, server, self._books, self._tell)
         return work
-
-    async def _begin_timeline(self, component: ComponentId, instance: Instance, lease: Epoch) -> str:
-        number = await timelines.begin(instance, service_of(component), self._books, lease)
-        if isinstance(number, str):
-            return f"it has no number for a timeline: {number}"
-        # All are kept: an earlier attempt that was given up may come to its end yet, under its own number.
-        self._begun.setdefault(component, set()).add(number)
-        return ""
 
     async def _give_up_work(self, component: ComponentId) -> None:
         work = self._works.pop(component, None)

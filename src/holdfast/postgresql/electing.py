@@ -11,7 +11,7 @@ from holdfast.model.ids import ComponentId, Epoch, MemberName, member_of, servic
 from holdfast.model.postgresql import Commit, Kept, PostgresServer, Record
 from holdfast.model.standing import Status
 from holdfast.model.value import Value, replace
-from holdfast.postgresql import running
+from holdfast.postgresql import running, timelines
 from holdfast.postgresql.asking import Standing, ask_standing
 from holdfast.postgresql.books import Books, instance_of, settings_of, wish_of
 from holdfast.postgresql.comparing import could_serve, could_speak, heard, until_heard, why_behind
@@ -27,16 +27,19 @@ class Won(Value, frozen=True):
     """It may be promoted, and has to have this setting in force before it opens."""
 
     setting: str
+    timeline: int  # that it begins, or has begun: nobody else is ever given this number
     told: str = ""  # for whom its commits wait, for people
 
 
 async def elect(component: ComponentId, server: PostgresServer, books: Books, lease: Epoch) -> Won | str:
-    """Prove that the member may be promoted under `lease`, and write that down; in words why not. Unanswered, OSError."""
+    """Prove that the member may be promoted under `lease`, and write that down; in words why not.
+
+    Unanswered, Unreadable, OSError, NoAccount otherwise.
+    """
     service, instance = service_of(component), instance_of(component, server)
-    kept = await books.read_record(service)
+    kept, standing = await asyncio.gather(books.read_record(service), ask_standing(instance))
     if isinstance(kept, str):
         return f"the coordinator does not tell who may be promoted: {kept}"
-    standing = await ask_standing(instance)
     if standing.is_primary:
         return await _again(component, books, kept, standing, lease)
     await running.follow(instance, settings_of(component, server, books, None))
@@ -45,13 +48,29 @@ async def elect(component: ComponentId, server: PostgresServer, books: Books, le
         return own
     if kept.record is None and server.commit is Commit.ASYNCHRONOUS:
         await until_heard(component, books, lease, lambda each: could_serve(each) or each.is_clear)
-        return why_behind(component, own, books) or await books.why_not_holder(service, lease) or Won("")
+        why, rule = why_behind(component, own, books), Rule()
+        timeline = why or await timelines.draw(instance, service, books, lease, own.timeline)
+        return _won(component, server, rule, own, timeline)
     words = await _compared(component, books, kept.record, own, lease)
     if isinstance(words, str):
         return words
     rule = _rule(component, server, books, words)
-    why = await _write(component, books, rule, (kept, words), lease)
-    return why or Won(rule.setting, describe(rule, wish_of(server)))
+    # A number that is drawn in vain is left out; both ask for the lease in their transactions.
+    why, timeline = await asyncio.gather(
+        _write(component, books, rule, (kept, words), lease),
+        timelines.draw(instance, service, books, lease, own.timeline),
+    )
+    return _won(component, server, rule, own, why or timeline)
+
+
+def _won(
+    component: ComponentId, server: PostgresServer, rule: Rule, own: Position, timeline: int | str
+) -> Won | str:
+    if isinstance(timeline, str):
+        return timeline
+    timelines.show_as_taken(instance_of(component, server), own.timeline, timeline)
+    is_told = server.commit is not Commit.ASYNCHRONOUS or rule != Rule()
+    return Won(rule.setting, timeline, describe(rule, wish_of(server)) if is_told else "")
 
 
 async def _again(
@@ -61,7 +80,7 @@ async def _again(
     if kept.record is not None and kept.record.primary != member_of(component):
         return f"it is open for writes, and the record says that {kept.record.primary} is the primary"
     why = await books.why_not_holder(service_of(component), lease)
-    return why or Won(standing.synchronous)
+    return why or Won(standing.synchronous, standing.position.timeline)
 
 
 async def _at_rest(component: ComponentId, server: PostgresServer) -> Position | str:

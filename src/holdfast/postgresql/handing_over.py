@@ -1,18 +1,14 @@
-"""Handing over: what comes right before a server opens for writes, and right before one that did is shut down."""
+"""Handing over: what comes right before a server that takes writes is shut down."""
 
 import asyncio
 import time
 
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.model.value import Value
-from holdfast.postgresql import running
-from holdfast.postgresql.asking import ASK_WITHIN, ask_standing, local
+from holdfast.postgresql.asking import ASK_WITHIN, local
 from holdfast.postgresql.connecting import ask
-from holdfast.postgresql.faults import Fault, Unanswered
 from holdfast.postgresql.instance import Instance
-from holdfast.postgresql.settings import Settings
 
-_IN_FORCE_WITHIN: Duration = 5 * SECOND
 _LOOK_AGAIN = 10 * MILLISECOND
 _NAMED_MAX = 5
 
@@ -30,17 +26,6 @@ class _Open(Value, frozen=True):
 
     id: str  # of this very transaction
     words: str
-
-
-async def until_in_force(instance: Instance, settings: Settings) -> None:
-    """Have a standby read `settings` and await that it did; Unanswered, OSError or Unreadable otherwise."""
-    await running.follow(instance, settings)
-    end = time.monotonic_ns() + _IN_FORCE_WITHIN
-    while (await ask_standing(instance)).synchronous != settings.synchronous:
-        if time.monotonic_ns() >= end:
-            text = "it does not read for whom its commits have to wait: is synchronous_standby_names set elsewhere?"
-            raise Unanswered(Fault.OTHER, text)
-        await asyncio.sleep(_LOOK_AGAIN / SECOND)
 
 
 async def until_transactions_end(instance: Instance, within: Duration) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ from holdfast.model.value import Value
 from holdfast.postgresql import postmaster
 from holdfast.postgresql.asking import ASK_WITHIN, Standing, ask_standing, local
 from holdfast.postgresql.clients import write_clients
-from holdfast.postgresql.connecting import ask
+from holdfast.postgresql.connecting import Row, Statement, ask
 from holdfast.postgresql.control import Control, State, Unreadable, read_control
 from holdfast.postgresql.faults import Fault, Unanswered
 from holdfast.postgresql.files import unfinished
@@ -33,6 +33,7 @@ Spawner: TypeAlias = Callable[[Instance, Sequence[str]], Awaitable[int]]
 
 _LOOK_AGAIN = 10 * MILLISECOND
 _IMMEDIATE_WITHIN = 2 * SECOND
+_IN_FORCE_WITHIN = 5 * SECOND
 
 
 class NotStarted(Exception):  # noqa: N818 - it is an answer: the text says why, and what to do
@@ -182,19 +183,14 @@ async def follow(instance: Instance, settings: Settings) -> None:
 async def promote(instance: Instance, settings: Settings, within: Duration = MINUTE) -> Position:
     """Make a running standby the primary; return its position once it is open for writing.
 
-    `settings` come first, so that it never commits without the standbys that it has to wait for. All that it has
-    received is replayed before it opens: a recovery that was paused goes on. Unanswered says why it did not become one
-    in time; whether it will is open then.
+    `settings` come first and are in force before it opens, so that it never commits without the standbys that it has to
+    wait for. All that it has received is replayed before it opens: a recovery that was paused goes on. Unanswered says
+    why it did not become one in time; whether it will is open then.
     """
     end = time.monotonic_ns() + within
-    if too_small := await ask_small_parameters(instance):
-        raise Unanswered(Fault.LIMIT, too_small)
-    control = await read_control(instance)
-    write_settings(instance, settings, control.minimums)
-    target = local(instance, ASK_WITHIN)
+    await _until_in_force(instance, settings)
     await ask(
-        target,
-        "select pg_reload_conf()",
+        local(instance, ASK_WITHIN),
         "select pg_wal_replay_resume() where pg_is_in_recovery()",
         "select pg_promote(false) where pg_is_in_recovery()",
         within=ASK_WITHIN,
@@ -208,15 +204,45 @@ async def promote(instance: Instance, settings: Settings, within: Duration = MIN
         await asyncio.sleep(_LOOK_AGAIN / SECOND)
 
 
+async def _until_in_force(instance: Instance, settings: Settings) -> None:
+    """Have a standby that can be promoted read `settings`, and await that it did."""
+    control = await read_control(instance)
+    write_settings(instance, settings, control.minimums)
+    # In this order: what the first one tells was in force before the reload.
+    ((in_force,),), _, rows = await ask(
+        local(instance, ASK_WITHIN),
+        "select current_setting('synchronous_standby_names')",
+        "select pg_reload_conf()",
+        _parameters_of(control),
+        within=ASK_WITHIN,
+    )
+    if too_small := _small(rows, control):
+        raise Unanswered(Fault.LIMIT, too_small)
+    end = time.monotonic_ns() + _IN_FORCE_WITHIN
+    while in_force != settings.synchronous:
+        if time.monotonic_ns() >= end:
+            text = "it does not read for whom its commits have to wait: is synchronous_standby_names set elsewhere?"
+            raise Unanswered(Fault.OTHER, text)
+        await asyncio.sleep(_LOOK_AGAIN / SECOND)
+        in_force = (await ask_standing(instance)).synchronous
+
+
 async def ask_small_parameters(instance: Instance) -> str:
     """Return which parameter of a running standby is smaller than its primary's was; empty: none is.
 
     Such a standby has stopped replaying, and ends when it is promoted.
     """
     control = await read_control(instance)
+    (rows,) = await ask(local(instance, ASK_WITHIN), _parameters_of(control), within=ASK_WITHIN)
+    return _small(rows, control)
+
+
+def _parameters_of(control: Control) -> Statement:
     names = "{" + ",".join(control.minimums) + "}"
-    question = ("select name, setting from pg_settings where name = any($1::text[])", (names,))
-    (rows,) = await ask(local(instance, ASK_WITHIN), question, within=ASK_WITHIN)
+    return "select name, setting from pg_settings where name = any($1::text[])", (names,)
+
+
+def _small(rows: Iterable[Row], control: Control) -> str:
     for name, value in rows:
         least = control.minimums[name or ""]
         if int(value or 0) < least:

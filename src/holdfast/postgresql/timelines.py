@@ -11,7 +11,6 @@ from pathlib import Path
 
 from holdfast.model.ids import Epoch, ServiceName
 from holdfast.postgresql import files
-from holdfast.postgresql.asking import ask_standing
 from holdfast.postgresql.books import Books
 from holdfast.postgresql.control import Control
 from holdfast.postgresql.instance import Instance
@@ -20,19 +19,13 @@ from holdfast.postgresql.position import Position, history_file, parse_history
 _TAKEN = "# begun by another member, or by nobody\n"
 
 
-async def begin(instance: Instance, service: ServiceName, books: Books, lease: Epoch) -> int | str:
-    """Return the timeline that the server begins when it is promoted under `lease`, and nobody else ever; in words why not.
+async def draw(instance: Instance, service: ServiceName, books: Books, lease: Epoch, own: int) -> int | str:
+    """Return the timeline that a standby on `own` begins if it is promoted under `lease`, and nobody else ever; or why not.
 
-    One that is open already has begun one: then that. Unanswered, OSError, NoAccount otherwise.
+    The transaction that gives the number asks for the lease.
     """
-    standing = await ask_standing(instance)
-    own = standing.position.timeline
-    if standing.is_primary:
-        return own
     number = await books.begin_timeline(service, newest_known(instance, own), lease)
-    if isinstance(number, int):
-        show_as_taken(instance, own, number)
-    return number
+    return number if isinstance(number, int) else f"it has no number for a timeline: {number}"
 
 
 def newest_known(instance: Instance, own: int) -> int:

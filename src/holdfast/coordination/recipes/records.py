@@ -7,6 +7,8 @@ Each write is one transaction: it happens only if the record still is the one th
 writer's host holds the lease. So who was overtaken, however late its request arrives, changes nothing.
 """
 
+import asyncio
+
 from holdfast.coordination.limits import check_key
 from holdfast.coordination.recipes.answers import Done, Doubtful, Refused, settled
 from holdfast.coordination.recipes.values import NotUnderstoodError, decoded, encoded
@@ -47,13 +49,14 @@ class Records:
         expect: Expect = Condition.ABSENT if after.version is None else after.version
 
         async def attempt(doubt: str) -> Done | Refused:
-            entry = await self._coordinator.get(self._key(service))
+            entry, held = await asyncio.gather(
+                self._coordinator.get(self._key(service)), self._held(service, lease)
+            )
             # In doubt: only the holder of this very lease writes, and that is us, one write after the other.
             if doubt and (entry.value if entry is not None else None) == value:
                 return Done()
             if (entry.version if entry is not None else None) != after.version:
                 return Refused("the record was written meanwhile")
-            held = await self._held(service, lease)
             if isinstance(held, Refused):
                 return held
             guards = [*held, Guard(self._key(service), expect)]
@@ -72,13 +75,12 @@ class Records:
         key = f"{self._root}/services/{service}/timeline"
 
         async def attempt(_: str) -> int | Refused:
-            entry = await self._coordinator.get(key)
+            entry, held = await asyncio.gather(self._coordinator.get(key), self._held(service, lease))
+            if isinstance(held, Refused):
+                return held
             if entry is not None and not entry.value.isdigit():
                 return Refused(f"{key} is not understood: {entry.value!r}")
             number = 1 + max(above, int(entry.value) if entry is not None else 0)
-            held = await self._held(service, lease)
-            if isinstance(held, Refused):
-                return held
             expect: Expect = Condition.ABSENT if entry is None else entry.version
             await self._coordinator.transact([*held, Guard(key, expect)], [Write(key, str(number).encode())])
             return number
@@ -96,8 +98,10 @@ class Records:
 
     async def _held(self, service: ServiceName, lease: Epoch) -> tuple[Guard, Guard] | Refused:
         """Return by what a write proves that this host holds the lease."""
-        holder = await self._coordinator.get(f"{self._root}/leases/{service}/holder")
-        epoch = await self._coordinator.get(f"{self._root}/leases/{service}/epoch")
+        holder, epoch = await asyncio.gather(
+            self._coordinator.get(f"{self._root}/leases/{service}/holder"),
+            self._coordinator.get(f"{self._root}/leases/{service}/epoch"),
+        )
         if holder is None or epoch is None:
             return Refused("nobody holds the lease")
         try:
