@@ -266,7 +266,7 @@ class PostgresCare:
         # A standby that nobody gives a log to is about to be compared, or to be given one.
         is_short = bool(sight.problem) or (component.role is Role.STANDBY and cue.primary is None)
         self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
-        if self._role(id_) is not component.role:
+        if self._role(id_) != (component.role, component.epoch):
             return  # its role changed meanwhile: what was seen is of nobody's interest
         self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
         self._see(id_, sight)
@@ -286,14 +286,16 @@ class PostgresCare:
             self._rested[id_] = key
             self._see(id_, Sight(position=(position.timeline, position.lsn), position_under=cue.lease))
 
-    def _role(self, id_: ComponentId) -> Role | None:
+    def _role(self, id_: ComponentId) -> tuple[Role, Epoch] | None:
         component = self._state().components.get(id_)
-        return component.role if component is not None else None
+        return (component.role, component.epoch) if component is not None else None
 
     def _see(self, id_: ComponentId, sight: Sight | None) -> None:
         known = self._sights.get(id_)
         told = (
-            None if sight is None else replace(sight, problem="", is_unknown=False, starting="", warning="")
+            None
+            if sight is None
+            else replace(sight, problem="", is_unknown=False, is_unopened=False, starting="", warning="")
         )
         if known == told:
             return
@@ -311,6 +313,8 @@ def _observed(sight: Sight, asked_at: Instant) -> Observation:
     outcome, failure, text = Outcome.PASSED, Failure.NONE, ""
     if sight.is_unknown:
         outcome, text = Outcome.UNKNOWN, "it changes its role"
+    elif sight.is_unopened:
+        outcome, failure, text = Outcome.UNKNOWN, Failure.UNOPENED, "it is to be promoted"
     elif sight.starting:
         outcome, failure, text = Outcome.UNKNOWN, Failure.STARTING, sight.starting
     elif sight.problem:
