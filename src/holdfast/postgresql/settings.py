@@ -125,7 +125,7 @@ def slot_on(instance: Instance, upstream: Upstream) -> str:
 def is_told_to_follow(instance: Instance) -> bool:
     """Tell whether our file names somebody to stream from. OSError otherwise."""
     text = read_file(instance.folder / SETTINGS)
-    return re.search(r"(?m)^primary_conninfo = '.", text) is not None
+    return re.search(r"(?m)^primary_conninfo = '[^'\n]", text) is not None
 
 
 def quote(value: str) -> str:
