@@ -81,8 +81,19 @@ def test_a_standby_cluster_follows_a_server_outside_until_it_is_let_go(
     rows |= outside.write(100)
     everybody_has(rows, *database.hosts)
 
-    old = holder(database, first)
-    assert old is not None
+    chosen = database.hosts[1]
+    servers = [database.postmaster(host) for host in database.hosts]
+    assert ask(cluster, first, "switchover", "db", "--to", chosen, "--reason", "a test").returncode == 0
+    cluster.until(
+        lambda: streams_from_outside(database, chosen, outside), "the other one streams", RECOVERS_S
+    )
+    rows |= outside.write(150)
+    everybody_has(rows, *database.hosts)
+    assert [database.postmaster(host) for host in database.hosts] == servers, (
+        "no server was restarted for that"
+    )
+
+    old = chosen
     cluster.nemesis.crash(old)
     left = [host for host in database.hosts if host != old]
     rows |= outside.write(200)

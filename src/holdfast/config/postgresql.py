@@ -60,7 +60,7 @@ FOLLOWS = Table(
         ),
         Key(
             "slot",
-            Text(r"[a-z0-9_]{1,63}", "a name of a-z, 0-9 and _"),
+            Text(r"(?!holdfast_)[a-z0-9_]{1,63}", "a name of a-z, 0-9 and _, and not begin with holdfast_"),
             "a replication slot there, made if it is missing, so that the log is kept while nobody streams",
             default="none",
         ),

@@ -17,6 +17,7 @@ from holdfast.ports.coordination import Condition
 from holdfast.postgresql import running, standing_in
 from holdfast.postgresql.books import instance_of
 from holdfast.postgresql.bootstrap import Passwords
+from holdfast.postgresql.cloning import clone
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.keeping import Keeper
 from holdfast.postgresql.outside import entered, why_apart
@@ -24,7 +25,17 @@ from holdfast.postgresql.readying import Readying
 from holdfast.postgresql.roles import keep_roles
 from holdfast.postgresql.settings import Upstream
 from holdfast.postgresql.spawning import spawn
-from tests.contract.postgresql.stage import GENEROUS, Stage, play, query, settings, standing, until
+from tests.contract.postgresql.stage import (
+    GENEROUS,
+    QUICK,
+    Stage,
+    crash,
+    play,
+    query,
+    settings,
+    standing,
+    until,
+)
 from tests.contract.postgresql.test_postgresql_readying import FILE, server_of
 
 LEASE, PASSWORD = 1, "other: site's"
@@ -106,6 +117,36 @@ def test_a_member_is_copied_from_outside_follows_in_a_primarys_place_and_is_prom
         assert (sight.problem, sight.is_unopened) == ("", False)
         assert (await entered(a, server, at)).user == "", "it has our own roles now"
         assert not await keep_roles(a, books.passwords("db")), "there is nothing to do once that was done"
+
+    play(story)
+
+
+def test_a_failover_of_the_server_outside_is_followed_by_all() -> None:
+    async def story(stage: Stage) -> None:
+        outside, followed = await outside_of(stage)
+        books = await holding()
+        server = replace(server_of(stage.instance("a")), follows=followed)
+        a = await copied(server, books)
+        assert await standing_in.begin("db/a", server, books, LEASE) == ""
+        await until(lambda: streams(a))
+        theirs = replace(await stage.standby("theirs", outside), guest="dr")
+        b = replace(stage.instance("b"), replicator="dr")
+        stage.copy(f"{a.data}.holdfast", f"{b.data}.holdfast")
+        await clone(b, Upstream("127.0.0.1", a.port), await stage.system(a), QUICK)
+        await running.start(b, settings(a), spawn, GENEROUS)
+        await until(lambda: streams(b))
+        await crash(outside)
+        await running.promote(theirs, settings(), GENEROUS)
+        await query(theirs, "insert into theirs values (2)")
+        moved = replace(server, follows=replace(followed, port=theirs.port))
+        keeper = Keeper("db/a", moved, books)
+
+        async def has_followed() -> bool:
+            await keeper.look(Role.PRIMARY, first_epoch_of(LEASE) + 1, GENEROUS)
+            positions = [(await standing(each)).position.timeline for each in (a, b)]
+            return positions == [2, 2] and await has_theirs(a, 2) and await has_theirs(b, 2)
+
+        await until(has_followed)
 
     play(story)
 
