@@ -4,7 +4,7 @@ The status is derived anew from facts each time; only `noting` remembers it. So 
 can delay a judgement but not bend it.
 """
 
-from holdfast.model.duty import hung_balancer_at, is_wanted
+from holdfast.model.duty import hung_balancer_at, is_ended_by_us, is_wanted
 from holdfast.model.ids import service_of
 from holdfast.model.observation import Outcome
 from holdfast.model.policy import MemberPolicy, ProbePolicy, Purpose
@@ -43,7 +43,7 @@ def judge(state: State, component: ComponentState, now: Instant) -> Judgement:
         case ProcessRunning() as process:
             if not wanted:
                 return Judgement(Status.STOPPED, "is being stopped")
-            if process.is_dying and is_ended_by_plan(component):
+            if process.is_dying and _is_ended_by_plan(state, component):
                 return Judgement(Status.UNKNOWN, "is being ended by plan")
             if process.is_dying:
                 # What it is ended for stays the reason: that it now ends is no news then.
@@ -60,10 +60,9 @@ def judge(state: State, component: ComponentState, now: Instant) -> Judgement:
             return Judgement(Status.DOWN, "its process runs, but its runtime socket does not answer")
 
 
-def is_ended_by_plan(component: ComponentState) -> bool:
-    """Tell whether it is being stopped though nothing was wrong with it."""
-    is_stopping = component.flight is not None and component.flight.action == "stop"
-    return is_stopping and component.status is not Status.DOWN
+def _is_ended_by_plan(state: State, component: ComponentState) -> bool:
+    """Tell whether it is being ended though nothing was wrong with it."""
+    return is_ended_by_us(state, component) and component.status is not Status.DOWN
 
 
 def _judge_absent(component: ComponentState, process: ProcessAbsent, *, wanted: bool) -> Judgement:

@@ -1,11 +1,10 @@
 """What events say of processes and of the probes that ask them."""
 
 from holdfast.model import events
-from holdfast.model.duty import member_policy
+from holdfast.model.duty import is_ended_by_us, member_policy
 from holdfast.model.ids import ComponentId, Incarnation
 from holdfast.model.observation import Failure, Observation, Outcome
 from holdfast.model.policy import Mode, ProbePolicy, Purpose
-from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import (
     ComponentState,
@@ -26,8 +25,7 @@ def exited(state: State, event: events.ProcessExited, now: Instant) -> State:
         return state
     match component.process:
         case ProcessRunning(incarnation=incarnation) if incarnation == event.incarnation:
-            action = component.flight.action if component.flight is not None else ""
-            is_ours = action == "stop" or (action == "demote" and _ends_by_demotion(state, event.component))
+            is_ours = is_ended_by_us(state, component)
             return state.with_component(gone(component, event.incarnation, event.exit, now, is_ours=is_ours))
         case ProcessAbsent(last=last) if component.flight is not None and component.flight.action == "start":
             if last == event.incarnation:
@@ -36,12 +34,6 @@ def exited(state: State, event: events.ProcessExited, now: Instant) -> State:
             return state.with_component(gone(component, event.incarnation, event.exit, now, is_ours=False))
         case _:
             return state
-
-
-def _ends_by_demotion(state: State, id_: ComponentId) -> bool:
-    """Tell whether it gives its role back by ending: PostgreSQL cannot step back, it is started as a standby next."""
-    member = member_policy(state, id_)
-    return member is not None and isinstance(member.run.managed, PostgresServer)
 
 
 def gone(
@@ -126,8 +118,6 @@ def counted(before: ProbeState, probe: ProbePolicy, seen: Observation) -> ProbeS
     """
     if seen.failure is Failure.STARTING:
         return replace(before, last=seen, progressed_at=seen.at)
-    if seen.failure is Failure.UNOPENED:
-        return replace(before, last=seen)
     if seen.outcome is Outcome.UNKNOWN and probe.purpose is not Purpose.READING:
         return replace(before, last=seen) if before.last is None else before
     if seen.outcome in (Outcome.FAILED, Outcome.UNKNOWN):

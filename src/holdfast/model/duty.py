@@ -2,8 +2,8 @@
 
 from holdfast.model.cluster import Entitlement, MemberReport
 from holdfast.model.ids import ComponentId, ServiceName, component_id, member_of, service_of
-from holdfast.model.observation import Failure
 from holdfast.model.policy import MemberPolicy, Mode, ServicePolicy
+from holdfast.model.postgresql import PostgresServer
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
 from holdfast.model.state import ComponentState, Pause, ProcessAbsent, ProcessRunning, ProcessUnknown, State
@@ -66,6 +66,17 @@ def may_linger(component: ComponentState) -> bool:
     return is_stopping or (isinstance(component.process, ProcessAbsent) and not component.process.is_clean)
 
 
+def is_ended_by_us(state: State, component: ComponentState) -> bool:
+    """Tell whether it is being ended: stopped, or demoted where it gives its role back by ending.
+
+    PostgreSQL cannot step back: it is shut down, and started as a standby next.
+    """
+    action = component.flight.action if component.flight is not None else ""
+    member = member_policy(state, component.id)
+    ends_by_demotion = member is not None and isinstance(member.run.managed, PostgresServer)
+    return action == "stop" or (action == "demote" and ends_by_demotion)
+
+
 def is_frozen(component: ComponentState) -> bool:
     """Tell whether the process does nothing at all: it was stopped by a signal, or is ending."""
     process = component.process
@@ -121,12 +132,6 @@ def primary_of(state: State, service: ServiceName) -> ComponentState | None:
     """Return the member that holds the role, the newest epoch first; None if no one does."""
     holders = [member for member in state.members(service) if has_role(member)]
     return max(holders, key=lambda member: member.epoch, default=None)
-
-
-def is_unopened(component: ComponentState) -> bool:
-    """Tell whether it has the role and was never promoted for it: it stood in for a server outside, which it is to follow no more."""
-    seen = [probe.last for probe in component.probes.values() if probe.last is not None]
-    return any(last.failure is Failure.UNOPENED and last.at >= component.role_since for last in seen)
 
 
 def is_usable(component: ComponentState) -> bool:
