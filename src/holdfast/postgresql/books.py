@@ -18,6 +18,9 @@ class Books(Protocol):
     def primary(self, service: ServiceName) -> MemberName | None:
         """Return whom to follow: who holds the service's lease elsewhere, from when it told that it is primary."""
 
+    def successor(self, service: ServiceName) -> MemberName | None:
+        """Return who on another host shall serve next, or does; None if nobody there."""
+
     def place(self, service: ServiceName, member: MemberName) -> Upstream | None:
         """Return where the member's server is reached."""
 
@@ -76,7 +79,6 @@ def instance_of(component: ComponentId, server: PostgresServer) -> Instance:
         listen=server.host,
         user=server.user,
         superuser=server.superuser,
-        guest="" if server.follows is None else server.follows.user,
         config=server.config,
     )
 

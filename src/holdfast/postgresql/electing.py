@@ -43,7 +43,7 @@ async def elect(component: ComponentId, server: PostgresServer, books: Books, le
     if standing.is_primary:
         return await _again(component, books, kept, standing, lease)
     await running.follow(instance, settings_of(component, server, books, None))
-    own = await until_at_rest(component, server)
+    own = await _at_rest(component, server)
     if isinstance(own, str):
         return own
     if kept.record is None and server.commit is Commit.ASYNCHRONOUS:
@@ -83,17 +83,18 @@ async def _again(
     return why or Won(standing.synchronous, standing.position.timeline)
 
 
-async def until_at_rest(component: ComponentId, server: PostgresServer) -> Position | str:
+async def _at_rest(component: ComponentId, server: PostgresServer) -> Position | str:
     """Await that it receives nothing any more, and has found all of its log; return how far that goes."""
-    instance, before = instance_of(component, server), Position()
+    instance, before, why = instance_of(component, server), Position(), ""
     for _ in range(int(_RESTS_S / _LOOK_AGAIN_S)):
         standing = await ask_standing(instance)
         is_still = not standing.is_receiving and standing.is_complete
         if is_still and standing.position == before:
             return before
         before = standing.position if is_still else Position()
+        why = "it still receives" if standing.is_receiving else "it has not found the end of its log yet"
         await asyncio.sleep(_LOOK_AGAIN_S)
-    return "it has not found the end of its log yet"
+    return why
 
 
 async def _compared(

@@ -21,7 +21,7 @@ from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.position import History, Lsn, parse_lsn, show_lsn
 from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import run
-from holdfast.postgresql.settings import Upstream, configuration_files, user_on
+from holdfast.postgresql.settings import Upstream, configuration_files
 from holdfast.postgresql.single_user import recover_alone
 
 _ASK_WITHIN = 5 * SECOND
@@ -46,11 +46,10 @@ class Advice(Value, frozen=True):
     why: str
 
 
-async def advise(instance: Instance, source: Upstream, system: str, *, may_recover: bool = False) -> Advice:
+async def advise(instance: Instance, source: Upstream, system: str) -> Advice:
     """Return how the stopped instance can follow `source`, the primary of `system`.
 
-    A former primary that crashed is recovered on the way: only then it is known how far its log goes. `may_recover`: the source
-    has the role and follows a server outside. Nobody rewinds against it: it has not the roles for that.
+    A former primary that crashed is recovered on the way: only then it is known how far its log goes.
     """
     assert not look(instance).everything, "it has to be stopped first"
     if (work := files.unfinished(instance)) is not None:
@@ -70,16 +69,16 @@ async def advise(instance: Instance, source: Upstream, system: str, *, may_recov
         return Advice(Way.REFUSE, f"{source.host}:{source.port} is of system {theirs}, not of {system}")
     if (instance.folder / "backup_label").exists():
         return Advice(Way.STREAM, "it is a copy that was not started yet")
-    if checkpointed is None and not may_recover:
+    if checkpointed is None:
         return Advice(Way.WAIT, "the source is no primary")
     if control.timeline == primary.timeline and control.state is not State.IN_PRODUCTION:
         return Advice(Way.STREAM, f"it is on timeline {primary.timeline} already")
-    if (checkpointed or primary.timeline) < primary.timeline:
+    if checkpointed < primary.timeline:
         return Advice(Way.WAIT, f"the source has no checkpoint on timeline {primary.timeline} yet")
-    return await _compare(instance, control, history, can_rewind=checkpointed is not None)
+    return await _compare(instance, control, history)
 
 
-async def _compare(instance: Instance, control: Control, history: History, *, can_rewind: bool) -> Advice:
+async def _compare(instance: Instance, control: Control, history: History) -> Advice:
     if control.state in _WAS_PRIMARY and not control.state.is_clean:
         done = await recover_alone(instance)
         if not done.is_good:
@@ -96,8 +95,6 @@ async def _compare(instance: Instance, control: Control, history: History, *, ca
     why = (
         f"its log on timeline {control.timeline} goes past where timeline {history.timeline} left it, {where}"
     )
-    if not can_rewind:
-        return Advice(Way.CLONE, f"{why}; its source is no primary, against which it could be rewound")
     if not control.is_rewindable:
         return Advice(Way.CLONE, f"{why}; without checksums or wal_log_hints it cannot be rewound")
     return Advice(Way.REWIND, why)
@@ -184,8 +181,7 @@ def _forget_marks(folder: Path) -> None:
 
 
 def _walsender(instance: Instance, source: Upstream) -> str:
-    user = user_on(instance, source)
-    return remote(source.host, source.port, user, instance.passwords, is_walsender=True)
+    return remote(source.host, source.port, instance.replicator, instance.passwords, is_walsender=True)
 
 
 def _rewinder(instance: Instance, source: Upstream) -> str:
@@ -201,8 +197,7 @@ def _rewinder(instance: Instance, source: Upstream) -> str:
 
 async def _ask_checkpointed(instance: Instance, source: Upstream) -> int | None:
     """Return on which timeline the source wrote its last checkpoint; None: it is a standby."""
-    user = source.user or instance.rewinder
-    target = remote(source.host, source.port, user, instance.passwords, instance.database)
+    target = remote(source.host, source.port, instance.rewinder, instance.passwords, instance.database)
     question = "select pg_is_in_recovery(), timeline_id from pg_control_checkpoint()"
     ((row,),) = await ask(target, question, within=_ASK_WITHIN)
     return None if row[0] == "t" else int(row[1] or 0)

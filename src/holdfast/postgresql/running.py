@@ -176,8 +176,9 @@ async def follow(instance: Instance, settings: Settings) -> None:
     compared, as what a half-dead primary still sends would move them.
     """
     control = await read_control(instance)
-    if write_settings(instance, settings, control.minimums):
-        await reload(instance)
+    write_settings(instance, settings, control.minimums)
+    # Though nothing may have changed: whoever wrote it last may not have come to tell the server.
+    await reload(instance)
 
 
 async def promote(instance: Instance, settings: Settings, within: Duration = MINUTE) -> Position:

@@ -12,6 +12,7 @@ from holdfast.postgresql.asking import ask_standing, write
 from holdfast.postgresql.control import State, read_control
 from holdfast.postgresql.postmaster import Phase
 from holdfast.postgresql.running import Ending, NotStarted
+from holdfast.postgresql.settings import write_settings
 from holdfast.postgresql.spawning import spawn
 from tests.contract.postgresql.stage import (
     GENEROUS,
@@ -67,6 +68,23 @@ def test_a_standby_is_promoted_and_its_former_primary_follows_it() -> None:
         await until_streaming(a, b)
         for each in (a, b, c):
             assert await query(each, "select x from t order by x") == [("1",), ("2",)]
+
+    play(story)
+
+
+def test_a_server_is_told_whom_to_follow_though_its_file_says_so_already() -> None:
+    async def story(stage: Stage) -> None:
+        a = await stage.primary("a")
+        b = await stage.standby("b", a)
+        # As if whoever wrote it had been interrupted before the server was told.
+        write_settings(b, settings(), (await read_control(b)).minimums)
+        assert (await ask_standing(b)).is_receiving
+        await running.follow(b, settings())
+
+        async def is_alone() -> bool:
+            return not (await ask_standing(b)).is_receiving
+
+        await until(is_alone)
 
     play(story)
 

@@ -87,6 +87,12 @@ class MemberBooks:
         seen = state.view.lease_epochs.get(service, 0) if state.view is not None else 0
         return max(seen, held.epoch if held is not None else 0, state.leases_seen.get(service, 0))
 
+    def successor(self, service: ServiceName) -> MemberName | None:
+        """Return the member on another host that the leader wants the service to be served by."""
+        state = self._state()
+        wanted = state.view.assignments.get(service) if state.view is not None else None
+        return wanted.holder if wanted is not None and wanted.host != state.me else None
+
     def _members(self, service: ServiceName) -> tuple[MemberPolicy, ...]:
         policy = self._state().policy.services.get(service)
         return policy.members if policy is not None else ()

@@ -20,7 +20,7 @@ from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.coordination.recipes.records import Records
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import MemberReport
-from holdfast.model.duty import pause_of
+from holdfast.model.duty import is_ended_by_us, pause_of
 from holdfast.model.events import Event, Probed
 from holdfast.model.ids import (
     ComponentId,
@@ -48,6 +48,7 @@ from holdfast.postgresql.reading import hear_member
 from holdfast.postgresql.settings import Upstream
 
 _LOOK_AGAIN_S = 0.05
+_NOTICES_S = 0.02  # that a look is of no use any more
 _UNSEEN = "it was not asked yet how far its log goes"
 
 
@@ -248,7 +249,7 @@ class PostgresCare:
     async def _care(self, component: ComponentState, server: PostgresServer, probe: ProbePolicy) -> None:
         id_, process = component.id, component.process
         service, now = service_of(id_), clock.now()
-        cue = _Cue(self._books.newest_lease(service), self._books.primary(service))
+        cue = self._cue(service)
         if not isinstance(process, ProcessRunning):
             self._keepers.pop(id_, None)
             await self._ask_at_rest(component, server, cue)
@@ -261,15 +262,43 @@ class PostgresCare:
         if keeper is None or incarnation != process.incarnation or keeper.server != server:
             keeper = Keeper(id_, server, self._books)
             self._keepers[id_] = process.incarnation, keeper
-        is_paused = pause_of(self._state(), service, now) is not None
-        sight = await keeper.look(component.role, component.epoch, probe.timeout, is_paused=is_paused)
+        sight = await self._look(component, keeper, probe, cue)
+        if sight is None:
+            return
         # A standby that nobody gives a log to is about to be compared, or to be given one.
         is_short = bool(sight.problem) or (component.role is Role.STANDBY and cue.primary is None)
         self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
-        if self._role(id_) != (component.role, component.epoch):
-            return  # its role changed meanwhile: what was seen is of nobody's interest
+        found = self._state().components.get(id_)
+        if found is None or found.role is not component.role or is_ended_by_us(self._state(), found):
+            return  # what was seen is of nobody's interest any more
         self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
         self._see(id_, sight)
+
+    async def _look(
+        self, component: ComponentState, keeper: Keeper, probe: ProbePolicy, cue: _Cue
+    ) -> Sight | None:
+        """Return how the server is. None: somebody else holds the lease meanwhile; it is looked at anew for that at once.
+
+        A standby's look may wait for a primary that is cut off, and its last word must not.
+        """
+        service = service_of(component.id)
+        is_paused = pause_of(self._state(), service, clock.now()) is not None
+        look = keeper.look(component.role, component.epoch, probe.timeout, is_paused=is_paused)
+        if component.role is not Role.STANDBY:
+            return await look
+        looking = asyncio.ensure_future(look)
+        try:
+            while not looking.done():
+                await asyncio.wait([looking], timeout=_NOTICES_S)
+                if not looking.done() and self._cue(service) != cue:
+                    return None
+            return looking.result()
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    def _cue(self, service: ServiceName) -> _Cue:
+        return _Cue(self._books.newest_lease(service), self._books.primary(service))
 
     async def _ask_at_rest(self, component: ComponentState, server: PostgresServer, cue: "_Cue") -> None:
         """Tell how far the log of one goes that does not run, once for each lease that is taken meanwhile."""
@@ -286,16 +315,10 @@ class PostgresCare:
             self._rested[id_] = key
             self._see(id_, Sight(position=(position.timeline, position.lsn), position_under=cue.lease))
 
-    def _role(self, id_: ComponentId) -> tuple[Role, Epoch] | None:
-        component = self._state().components.get(id_)
-        return (component.role, component.epoch) if component is not None else None
-
     def _see(self, id_: ComponentId, sight: Sight | None) -> None:
         known = self._sights.get(id_)
         told = (
-            None
-            if sight is None
-            else replace(sight, problem="", is_unknown=False, is_unopened=False, starting="", warning="")
+            None if sight is None else replace(sight, problem="", is_unknown=False, starting="", warning="")
         )
         if known == told:
             return
@@ -313,8 +336,6 @@ def _observed(sight: Sight, asked_at: Instant) -> Observation:
     outcome, failure, text = Outcome.PASSED, Failure.NONE, ""
     if sight.is_unknown:
         outcome, text = Outcome.UNKNOWN, "it changes its role"
-    elif sight.is_unopened:
-        outcome, failure, text = Outcome.UNKNOWN, Failure.UNOPENED, "it is to be promoted"
     elif sight.starting:
         outcome, failure, text = Outcome.UNKNOWN, Failure.STARTING, sight.starting
     elif sight.problem:
