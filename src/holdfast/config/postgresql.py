@@ -1,5 +1,7 @@
 """Components that are PostgreSQL servers: their keys, and what their service has to be like."""
 
+from holdfast.config.addresses import PORT, Host
+from holdfast.config.cluster import KEPT_SECRET, Secret
 from holdfast.config.commands import AccountName, Command, FilePath
 from holdfast.config.document import Place
 from holdfast.config.keys import Key, Reading, Section, Table
@@ -7,7 +9,14 @@ from holdfast.config.kinds import Choice, Flag, ListOf, MapOf, Plain, Text
 from holdfast.config.quantities import Size, Span, Whole
 from holdfast.config.scope import Scope
 from holdfast.model.policy import MemberPolicy, Mode, ProbePolicy, Purpose
-from holdfast.model.postgresql import OWN_PARAMETERS, Commit, PostgresCheck, PostgresServer
+from holdfast.model.postgresql import (
+    OWN_PARAMETERS,
+    OWN_ROLES,
+    Commit,
+    Outside,
+    PostgresCheck,
+    PostgresServer,
+)
 from holdfast.model.time import HOUR, MILLISECOND, SECOND
 from holdfast.model.value import replace
 
@@ -23,6 +32,40 @@ _PROBE = ProbePolicy(
     timeout=SECOND,
     fall=3,
     every_suspect=200 * MILLISECOND,
+)
+
+FOLLOWS = Table(
+    "services.NAME.run.postgresql.follows",
+    "A PostgreSQL server outside of the cluster, of which the whole cluster is a standby: nobody is promoted while this stands here.",
+    Outside,
+    (
+        Key(
+            "host",
+            Host(),
+            "where it is reached: best an address that leads to whoever is primary there",
+            is_required=True,
+        ),
+        Key("port", PORT, "its port"),
+        Key(
+            "user",
+            Text(r"[a-z_][a-z0-9_]{0,62}", "the name of a role"),
+            "its role that may stream (login replication); members stream from each other under it, too",
+            is_required=True,
+        ),
+        Key(
+            "password",
+            Secret(KEPT_SECRET),
+            "where that role's password is kept, on every host",
+            is_required=True,
+        ),
+        Key(
+            "slot",
+            Text(r"(?!holdfast_)[a-z0-9_]{1,63}", "a name of a-z, 0-9 and _, and not begin with holdfast_"),
+            "a replication slot there, made if it is missing, so that the log is kept while nobody streams",
+            default="none",
+        ),
+    ),
+    example="write, for example, { host: pg.other-site.example, user: replicator, password: { file: /etc/holdfast/other-site } }",
 )
 
 POSTGRESQL = Table(
@@ -90,6 +133,12 @@ POSTGRESQL = Table(
             field="is_strict",
         ),
         Key(
+            "follows",
+            Section(FOLLOWS),
+            "a server outside of the cluster, of which the whole cluster is a standby; its members are promoted when this is removed",
+            default="nobody outside",
+        ),
+        Key(
             "open_transactions",
             Span(most=HOUR),
             "how long a planned switchover waits for transactions that are open; then they are ended, and told of",
@@ -116,6 +165,7 @@ class Server(Section, frozen=True):
         return all(
             (
                 _check_commit(reading, scope),
+                _check_follows(reading, scope),
                 _check_parameters(reading, scope),
                 _check_bootstrap(reading, scope),
             )
@@ -138,6 +188,25 @@ def _check_bootstrap(reading: Reading, scope: Scope) -> bool:
         message = "goes without bootstrap: that makes the first data in place of initdb"
         scope.refuse_at(reading.key_places["initdb"], message, "remove one of the two")
     return not both
+
+
+def _check_follows(reading: Reading, scope: Scope) -> bool:
+    """Note what does not go with data that comes from outside."""
+    outside: Outside | None = reading.values.get("follows")
+    if outside is None:
+        return True
+    idle = [name for name in ("bootstrap", "initdb") if name in reading.key_places]
+    for name in idle:
+        message = "goes without follows: the first data is copied from the server that is followed"
+        hint = "write clone: [[command]] to copy it in another way" if name == "bootstrap" else "remove it"
+        scope.refuse_at(reading.key_places[name], message, hint)
+    if is_waiting := reading.values.get("commit", Commit.ASYNCHRONOUS) is not Commit.ASYNCHRONOUS:
+        message = "goes with follows as asynchronous only: what commits wait for is said where they are made"
+        scope.refuse_at(reading.key_places["commit"], message, "remove it for as long as the cluster follows")
+    if is_ours := outside.user in OWN_ROLES:
+        message = f"has the user {outside.user}, whose password is holdfast's own to set"
+        scope.refuse_at(reading.key_places["follows"], message, "make another role for replication there")
+    return not idle and not is_waiting and not is_ours
 
 
 def _check_parameters(reading: Reading, scope: Scope) -> bool:
@@ -177,6 +246,28 @@ def check_commits(members: tuple[MemberPolicy | None, ...], place: Place, scope:
         message = f"has commits that wait for {need} {'standby' if need == 1 else 'standbys'}, and beside a primary "
         message += f"{max(0, able - 1)} can acknowledge them"
         scope.refuse_at(place, message, "add members, lower acknowledged_by, or take nosync from one")
+
+
+def check_follows(members: tuple[MemberPolicy | None, ...], place: Place, scope: Scope) -> None:
+    """Note members that differ in whom the cluster follows, and a cluster that would follow itself."""
+    servers = [
+        (member, member.run.managed)
+        for member in members
+        if member is not None and isinstance(member.run.managed, PostgresServer)
+    ]
+    if len({server.follows for _, server in servers}) > 1:
+        message = (
+            "has members that differ in follows: whoever has the role, it is one server that is followed"
+        )
+        scope.refuse_at(place, message, "write it in the service's run")
+        return
+    for member, server in servers:
+        if server.follows is not None and (server.follows.host, server.follows.port) == (
+            member.host,
+            member.port,
+        ):
+            message = f"follows {server.follows.words}, which is its own member {member.name}"
+            scope.refuse_at(place, message, "name a server outside of the cluster, or remove follows")
 
 
 def settled(

@@ -9,7 +9,7 @@ from holdfast.config.hosts import Hosts, address_of
 from holdfast.config.keys import Reading, key_place, read_table
 from holdfast.config.kinds import NAME_PATTERN, RefusedError, name_kind
 from holdfast.config.ocf import check_mode
-from holdfast.config.postgresql import check_commits, settled
+from holdfast.config.postgresql import check_commits, check_follows, settled
 from holdfast.config.probes import PROBES
 from holdfast.config.problems import did_you_mean, quote
 from holdfast.config.quantities import Whole
@@ -78,6 +78,7 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
         tuple(draft.settings for draft in drafts), mode, members, scope, has_hosts=ground.hosts is not None
     )
     check_commits(members, reading.place, scope)
+    check_follows(members, reading.place, scope)
     _check_traffic_has_ports(reading, drafts, scope)
     _check_reads(reading, mode, scope)
     _check_fits_hosts(reading, mode, drafts, scope, ground)

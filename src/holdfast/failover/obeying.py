@@ -5,7 +5,14 @@ Who should hold the lease is the leader's to say, and the coordinator's to grant
 
 from holdfast.failover import cutting, leaving
 from holdfast.model.decisions import Promote, Stop
-from holdfast.model.duty import entitlement_of, has_lost_lease, has_role, is_usable, why_not_primary
+from holdfast.model.duty import (
+    entitlement_of,
+    has_lost_lease,
+    has_role,
+    is_unopened,
+    is_usable,
+    why_not_primary,
+)
 from holdfast.model.ids import component_id
 from holdfast.model.policy import ServicePolicy
 from holdfast.model.standing import Role
@@ -30,7 +37,7 @@ def obey_lease(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
     if chosen is None or entitlement is None or chosen.flight is not None:
         return wishes
     if chosen.role is Role.PRIMARY:
-        return wishes
+        return wishes + _open(state, chosen, now)
     if chosen.role is Role.PROMOTING:
         return wishes + leaving.take_role(state, chosen, "its promotion did not come to an end", now)
     if reason := why_not_primary(chosen, now, in_need=True):
@@ -43,6 +50,13 @@ def obey_lease(state: State, policy: ServicePolicy, now: Instant) -> Wishes:
         return withhold(chosen.id, "promote", "uncut", cutting.why_wait(others))
     epoch = state.services[policy.name].epoch + 1
     return wish(Promote(chosen.id, epoch, f"this host holds the lease, epoch {entitlement.epoch}"))
+
+
+def _open(state: State, primary: ComponentState, now: Instant) -> Wishes:
+    """Have one that stood in for a server outside give its role up under its lease: it is promoted next, as any other."""
+    if not is_unopened(primary):
+        return NOTHING
+    return leaving.take_role(state, primary, "it was not promoted for its role, and is to be", now)
 
 
 def _leave(state: State, policy: ServicePolicy, member: ComponentState, now: Instant) -> Wishes:

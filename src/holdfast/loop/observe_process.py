@@ -118,6 +118,8 @@ def counted(before: ProbeState, probe: ProbePolicy, seen: Observation) -> ProbeS
     """
     if seen.failure is Failure.STARTING:
         return replace(before, last=seen, progressed_at=seen.at)
+    if seen.failure is Failure.UNOPENED:
+        return replace(before, last=seen)
     if seen.outcome is Outcome.UNKNOWN and probe.purpose is not Purpose.READING:
         return replace(before, last=seen) if before.last is None else before
     if seen.outcome in (Outcome.FAILED, Outcome.UNKNOWN):

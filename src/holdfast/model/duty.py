@@ -2,6 +2,7 @@
 
 from holdfast.model.cluster import Entitlement, MemberReport
 from holdfast.model.ids import ComponentId, ServiceName, component_id, member_of, service_of
+from holdfast.model.observation import Failure
 from holdfast.model.policy import MemberPolicy, Mode, ServicePolicy
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.routing import Lane
@@ -132,6 +133,12 @@ def primary_of(state: State, service: ServiceName) -> ComponentState | None:
     """Return the member that holds the role, the newest epoch first; None if no one does."""
     holders = [member for member in state.members(service) if has_role(member)]
     return max(holders, key=lambda member: member.epoch, default=None)
+
+
+def is_unopened(component: ComponentState) -> bool:
+    """Tell whether it has the role and was never promoted for it: it stood in for a server outside, which it is to follow no more."""
+    seen = [probe.last for probe in component.probes.values() if probe.last is not None]
+    return any(last.failure is Failure.UNOPENED and last.at >= component.role_since for last in seen)
 
 
 def is_usable(component: ComponentState) -> bool:

@@ -42,6 +42,7 @@ class Failure(StrEnum):
     EXIT_CODE = "exit_code"
     MALFORMED = "malformed"
     NOT_RUNNABLE = "not_runnable"  # the probe's own program is missing or not executable
+    UNOPENED = "unopened"  # it has the role, and was not promoted for it; with UNKNOWN
     STARTING = "starting"  # it comes up and makes progress, which takes as long as it takes; with UNKNOWN
 
 

@@ -13,6 +13,7 @@ from holdfast.model.ids import ComponentId, HostName, MemberName, ServiceName, c
 from holdfast.model.postgresql import PostgresCheck, PostgresServer
 from holdfast.model.reading import ReadingCheck, ReadPolicy
 from holdfast.model.redis import RedisCheck, RedisServer
+from holdfast.model.secrets import SecretFrom as SecretFrom  # noqa: PLC0414 - known from here, too
 from holdfast.model.tags import Tags
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
@@ -32,13 +33,6 @@ class Strategy(StrEnum):
     ONE_FOR_ONE = "one_for_one"  # only the one that failed
     ONE_FOR_ALL = "one_for_all"  # every member of its service, then the services that depend on it
     REST_FOR_ONE = "rest_for_one"  # it, the members listed after it, then the services that depend on it
-
-
-class SecretFrom(Value, frozen=True):
-    """A secret's place. Exactly one field is set."""
-
-    file: str | None = None  # absolute path; the content without its last line end
-    env: str | None = None  # name of a variable of the agent's own environment
 
 
 class OcfAgent(Tagged, frozen=True):

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from holdfast.model.ids import Epoch, MemberName
+from holdfast.model.secrets import SecretFrom
 from holdfast.model.time import MINUTE, SECOND, Duration
 from holdfast.model.value import Tagged, Value
 
@@ -21,6 +22,7 @@ OWN_PARAMETERS = frozenset(
         "synchronous_standby_names",
     }
 )
+OWN_ROLES = frozenset({"holdfast_replicator", "holdfast_rewinder"})
 
 
 class Commit(StrEnum):
@@ -63,6 +65,21 @@ class Kept(Value, frozen=True):
     version: int | None
 
 
+class Outside(Value, frozen=True):
+    """A PostgreSQL server outside of the cluster, whose log the holder of the role streams instead of being promoted."""
+
+    host: str
+    user: str  # its role for replication; members stream from each other under it, too: nothing else is in the data
+    password: SecretFrom
+    port: int = 5432
+    slot: str = ""  # a replication slot there, made if it is missing; empty: it keeps no log for us
+
+    @property
+    def words(self) -> str:
+        """Return it for people."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 class PostgresServer(Tagged, frozen=True):
     """A PostgreSQL server that follows whoever holds its service's lease, and serves when that is its own member."""
 
@@ -88,6 +105,9 @@ class PostgresServer(Tagged, frozen=True):
     commit: Commit = Commit.ASYNCHRONOUS
     acknowledged_by: int = 1  # how many standbys a commit waits for, unless it is asynchronous
     is_strict: bool = False  # rather wait for standbys than commit with fewer
+    follows: Outside | None = (
+        None  # the whole cluster is a standby of that one; None: its primary is promoted
+    )
     open_within: Duration = 5 * SECOND  # a planned demotion waits so long for transactions that are open
     host: str = (
         ""  # where it listens, and members elsewhere reach it; filled in from its member, as is `port`

@@ -17,7 +17,8 @@ from holdfast.model.postgresql import PostgresServer
 from holdfast.model.time import MINUTE, SECOND, Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import ComponentListener, Components, Result
-from holdfast.postgresql import files, postmaster, running
+from holdfast.postgresql import files, postmaster, running, standing_in
+from holdfast.postgresql.asking import ask_standing
 from holdfast.postgresql.books import Books, instance_of, settings_of
 from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.control import Unreadable
@@ -47,6 +48,9 @@ class Postgres:
         self._tell = tell
         self._works: dict[ComponentId, Readying] = {}
         self._checkpoints: set[asyncio.Task[None]] = set()
+        self._standing_in: set[ComponentId] = (
+            set()
+        )  # those that were given the role last without being promoted
         self._begun: dict[ComponentId, set[int]] = {}  # timelines whose numbers were given to it
 
     def watch(self, listener: ComponentListener) -> None:
@@ -109,7 +113,10 @@ class Postgres:
     async def promote(self, component: ComponentId, spec: ProcessSpec, epoch: Epoch) -> Result:
         """Make it primary, if it is proven that it lacks nothing, and that its host holds the lease."""
         server, instance = _server(component, spec)
+        self._standing_in.discard(component)
         try:
+            if server.follows is not None and not (await ask_standing(instance)).is_primary:
+                return await self._stand_in(component, spec, epoch)
             won = await elect(component, server, self._books, lease_of(epoch))
         except _REFUSALS as refusal:
             won = str(refusal)
@@ -134,6 +141,18 @@ class Postgres:
         task.add_done_callback(self._checkpoints.discard)
         return result
 
+    async def _stand_in(self, component: ComponentId, spec: ProcessSpec, epoch: Epoch) -> Result:
+        """Have it follow the server outside, in a primary's place. _REFUSALS otherwise."""
+        server, instance = _server(component, spec)
+        if why := await standing_in.begin(component, server, self._books, lease_of(epoch)):
+            return Result(Ending.FAILED, why, is_unbegun=True)
+        assert server.follows is not None
+        result = await self._inner.promote(component, _process(instance, server, spec), epoch)
+        if result.ending is Ending.DONE:
+            self._standing_in.add(component)
+            self._tell(component, f"it follows {server.follows.words}, in a primary's place")
+        return result
+
     async def demote(self, component: ComponentId, spec: ProcessSpec) -> Result:
         """Shut it down in good order: standbys that stream have all of its log then. It is started as a standby next.
 
@@ -141,6 +160,10 @@ class Postgres:
         for a standby would be acknowledged by that.
         """
         server, instance = _server(component, spec)
+        # An agent that has just started does not know that nobody promoted it: then it is shut down as any other.
+        if component in self._standing_in and await standing_in.end(component, server, self._books):
+            self._standing_in.discard(component)
+            return await self._inner.demote(component, _process(instance, server, spec))
         with suppress(Unanswered):
             await running.checkpoint(instance, _CHECKPOINT_WITHIN)
             if left := await until_transactions_end(instance, server.open_within):

@@ -79,6 +79,7 @@ def instance_of(component: ComponentId, server: PostgresServer) -> Instance:
         listen=server.host,
         user=server.user,
         superuser=server.superuser,
+        guest="" if server.follows is None else server.follows.user,
         config=server.config,
     )
 

@@ -33,6 +33,7 @@ class Passwords(Value, frozen=True):
 
     replicator: str
     rewinder: str
+    guest: str = ""  # of the role of a server outside, where one is followed
 
 
 class NotDone(Exception):  # noqa: N818 - it is an answer: the text says why
@@ -112,7 +113,7 @@ async def _make_ours(
     write_passwords(instance, passwords)
     # Before a server runs on it: pg_control then has the operator's values, below which no standby could start later.
     write_settings(instance, settings)
-    done = await single_user.recover_alone(instance, _statements(instance, passwords))
+    done = await single_user.recover_alone(instance, statements(instance, passwords))
     if not done.is_good:
         raise NotDone(f"roles: {done.last_words}")
     if is_marked:
@@ -141,17 +142,20 @@ def _make_folder(instance: Instance) -> None:
 def write_passwords(instance: Instance, passwords: Passwords) -> None:
     """Write the passfile that standbys and pg_rewind use. OSError otherwise."""
     files.make_beside(instance)
-    pairs = ((instance.replicator, passwords.replicator), (instance.rewinder, passwords.rewinder))
+    pairs = [(instance.replicator, passwords.replicator), (instance.rewinder, passwords.rewinder)]
+    if instance.guest:
+        pairs.append((instance.guest, passwords.guest))
     lines = [f"*:*:*:{user}:{_escape(password)}\n" for user, password in pairs]
-    files.write_file(instance, instance.passwords, "".join(lines))
+    if files.read_file(instance.passwords) != "".join(lines):
+        files.write_file(instance, instance.passwords, "".join(lines))
 
 
 def _escape(password: str) -> str:
     return password.replace("\\", "\\\\").replace(":", "\\:")
 
 
-def _statements(instance: Instance, passwords: Passwords) -> tuple[str, ...]:
-    """Return what makes our roles and our table. Each role may do what it has to, and no more."""
+def statements(instance: Instance, passwords: Passwords) -> tuple[str, ...]:
+    """Return what makes our roles and our table, as often as it is said. Each role may do what it has to, and no more."""
     rewinder = _name(instance.rewinder)
     grants = [f"grant execute on function pg_catalog.{name} to {rewinder}" for name in _REWIND_FUNCTIONS]
     table = [" ".join(statement.split()) for statement in prepare_writing()]

@@ -34,7 +34,7 @@ class Causing:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._progress, self._progress_at = "", 0
-        self._position, self._moved_at = Position(), 0
+        self._position, self._message, self._moved_at = Position(), "", 0
         self._replayed, self._replayed_at = 0, 0
 
     def of_silence(self, unanswered: Unanswered, *, is_standby: bool) -> Cause:
@@ -65,11 +65,14 @@ class Causing:
             return Cause(f"{text}; another primary would be full as soon", is_bearable=True)
         return Cause()
 
-    async def of_standby(self, standing: Standing, *, has_source: bool) -> Cause:
-        """Return what keeps a standby from following. What a restart mends is no warning: it gets one. Unanswered."""
+    async def of_standby(self, standing: Standing, *, has_source: bool, message: str = "") -> Cause:
+        """Return what keeps a standby from following. What a restart mends is no warning: it gets one. Unanswered.
+
+        A primary of ours writes all the time. One outside need not: `message` tells when it was last heard, in any words.
+        """
         now = time.monotonic_ns()
-        if standing.position != self._position or not has_source:
-            self._position, self._moved_at = standing.position, now
+        if (standing.position, message) != (self._position, self._message) or not has_source:
+            self._position, self._message, self._moved_at = standing.position, message, now
         if standing.replayed != self._replayed or standing.replayed >= standing.position.lsn:
             self._replayed, self._replayed_at = standing.replayed, now
         if standing.is_replay_paused:

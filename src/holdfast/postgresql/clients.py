@@ -39,10 +39,11 @@ def render_clients(instance: Instance, peers: Sequence[str], rest: str) -> str:
     lines.append(f"local all {instance.superuser} peer map={_MAP}")
     for peer in peers:
         address = _network(peer)
-        lines.append(f"host replication {instance.replicator} {address} scram-sha-256")
+        streaming = (instance.replicator, *((instance.guest,) if instance.guest else ()))
+        lines += [f"host replication {user} {address} scram-sha-256" for user in streaming]
         lines.append(f"host all {instance.rewinder} {address} scram-sha-256")
         # The replicator's name is in primary_conninfo of a standby, which PostgreSQL 17 uses for a database too.
-        lines.append(f"host {instance.database} {instance.replicator} {address} scram-sha-256")
+        lines += [f"host {instance.database} {user} {address} scram-sha-256" for user in streaming]
     return "\n".join(lines) + "\n" + rest
 
 

@@ -18,10 +18,10 @@ from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.connecting import ask
 from holdfast.postgresql.control import Control, Unreadable, read_control
 from holdfast.postgresql.faults import Unanswered
-from holdfast.postgresql.instance import Instance, slot_name
+from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import Done, run
-from holdfast.postgresql.settings import Upstream
+from holdfast.postgresql.settings import Upstream, slot_on, user_on
 
 Progress = Callable[[int], None]  # told how many of a hundred parts are done
 
@@ -58,7 +58,7 @@ async def clone(
     copy = replace(instance, data=f"{instance.data}.clone", config="")
     await _remove(copy.folder)
     await _refuse_small_room(instance, source)
-    if manner.has_slot:
+    if manner.has_slot and slot_on(instance, source):
         await make_slot(instance, source)
     reasons = []
     for method in (*manner.methods, ()):
@@ -91,10 +91,11 @@ async def _copy(
         "HOLDFAST_PROGRAMS": instance.programs,
         "PGPASSFILE": str(instance.passwords),
     }
-    slot = ("--slot", slot_name(instance.name)) if manner.has_slot else ()
+    name = slot_on(instance, source) if manner.has_slot else ""
+    slot = ("--slot", name) if name else ()
     command = method or (
         instance.program("pg_basebackup"),
-        *("-D", copy.data, "-h", source.host, "-p", str(source.port), "-U", instance.replicator),
+        *("-D", copy.data, "-h", source.host, "-p", str(source.port), "-U", user_on(instance, source)),
         *("--no-password", "--wal-method=stream", "--checkpoint=fast", "--progress", *slot, *manner.options),
     )
 
@@ -142,7 +143,8 @@ def _refuse(instance: Instance) -> None:
 
 async def _refuse_small_room(instance: Instance, source: Upstream) -> None:
     """The old data stays until the copy is there, so there has to be room for both."""
-    target = remote(source.host, source.port, instance.rewinder, instance.passwords, instance.database)
+    user = source.user or instance.rewinder
+    target = remote(source.host, source.port, user, instance.passwords, instance.database)
     try:
         ((row,),) = await ask(
             target, "select sum(pg_database_size(oid)) from pg_database", within=_ASK_WITHIN
@@ -158,12 +160,13 @@ async def _refuse_small_room(instance: Instance, source: Upstream) -> None:
 
 
 async def make_slot(instance: Instance, source: Upstream) -> None:
-    """Make the member's slot on `source`, so that it keeps what the copy will need; NotDone otherwise."""
-    target = remote(source.host, source.port, instance.replicator, instance.passwords, is_walsender=True)
+    """Make the slot on `source`, so that it keeps what the copy will need; NotDone otherwise."""
+    user = user_on(instance, source)
+    target = remote(source.host, source.port, user, instance.passwords, is_walsender=True)
     try:
         await ask(
             target,
-            f"CREATE_REPLICATION_SLOT {slot_name(instance.name)} PHYSICAL RESERVE_WAL",
+            f"CREATE_REPLICATION_SLOT {slot_on(instance, source)} PHYSICAL RESERVE_WAL",
             within=_ASK_WITHIN,
         )
     except Unanswered as unanswered:

@@ -43,7 +43,7 @@ async def elect(component: ComponentId, server: PostgresServer, books: Books, le
     if standing.is_primary:
         return await _again(component, books, kept, standing, lease)
     await running.follow(instance, settings_of(component, server, books, None))
-    own = await _at_rest(component, server)
+    own = await until_at_rest(component, server)
     if isinstance(own, str):
         return own
     if kept.record is None and server.commit is Commit.ASYNCHRONOUS:
@@ -83,7 +83,7 @@ async def _again(
     return why or Won(standing.synchronous, standing.position.timeline)
 
 
-async def _at_rest(component: ComponentId, server: PostgresServer) -> Position | str:
+async def until_at_rest(component: ComponentId, server: PostgresServer) -> Position | str:
     """Await that it receives nothing any more, and has found all of its log; return how far that goes."""
     instance, before, why = instance_of(component, server), Position(), ""
     for _ in range(int(_RESTS_S / _LOOK_AGAIN_S)):

@@ -27,6 +27,9 @@ class Instance(Value, frozen=True):
     )
     superuser: str = "postgres"  # the role that we use over the local socket
     replicator: str = "holdfast_replicator"  # the role under which standbys stream
+    guest: str = (
+        ""  # one more role under which they may: that of a server outside, whose roles are in the data
+    )
     rewinder: str = "holdfast_rewinder"  # the role under which pg_rewind reads
     database: str = "postgres"  # where our own questions are asked
     config: str = ""  # the user's postgresql.conf where it is not in the data directory, as Debian has it

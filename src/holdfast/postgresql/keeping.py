@@ -8,6 +8,7 @@ import asyncio
 import time
 from contextlib import suppress
 
+from holdfast.config.secrets import SecretError
 from holdfast.model.cluster import lease_of
 from holdfast.model.ids import ComponentId, Epoch, service_of
 from holdfast.model.postgresql import PostgresServer
@@ -16,8 +17,17 @@ from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.model.value import Value, replace
 from holdfast.postgresql import running
 from holdfast.postgresql.acknowledging import Acknowledging
-from holdfast.postgresql.asking import Standing, ask_followers, ask_history, ask_standing, remote, write
+from holdfast.postgresql.asking import (
+    ASK_WITHIN,
+    Standing,
+    ask_followers,
+    ask_history,
+    ask_standing,
+    remote,
+    write,
+)
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
+from holdfast.postgresql.bootstrap import write_passwords
 from holdfast.postgresql.causing import Cause, Causing
 from holdfast.postgresql.clients import write_clients
 from holdfast.postgresql.comparing import could_serve, why_behind, why_unrecorded
@@ -25,11 +35,23 @@ from holdfast.postgresql.control import Unreadable, read_control
 from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.keeping_slots import SlotKeeping
 from holdfast.postgresql.noticing import Noticing
+from holdfast.postgresql.outside import Entrance, passwords_of, upstream_of
 from holdfast.postgresql.position import Position, Relation, relation
-from holdfast.postgresql.settings import Settings, Upstream, reload, write_settings
+from holdfast.postgresql.reading import hear
+from holdfast.postgresql.roles import keep_roles
+from holdfast.postgresql.settings import (
+    Settings,
+    Upstream,
+    is_told_to_follow,
+    reload,
+    user_on,
+    write_settings,
+)
+from holdfast.postgresql.standing_in import StandIn
 from holdfast.postgresql.synchronous import Rule
 
 _ALONE_FOR: Duration = SECOND  # a standby that streams from nobody for so long is asked whether it diverged
+_OPEN = "it is open for writes, and so it cannot follow {}: remove follows, or its members' data to have it cloned from there"
 _READS_WITHIN: Duration = 100 * MILLISECOND  # a reload wakes whoever would start to receive anew
 
 
@@ -38,6 +60,7 @@ class Sight(Value, frozen=True):
 
     problem: str = ""  # why it does not do what it should; empty: it does
     is_unknown: bool = False  # it is on its way from one role to another: that is no failure
+    is_unopened: bool = False  # it stood in for a server outside, and is to be primary now
     starting: str = ""  # it comes up, and this is how far it is
     warning: str = ""  # it serves, and something is wrong all the same
     position: tuple[int, int] = (0, 0)  # while it stands still, or of a primary, coarsely
@@ -68,6 +91,10 @@ class Keeper:
         self._slots = SlotKeeping(self._instance)
         self._causing = Causing(self._instance)
         self._noticing = Noticing(self._instance, server.parameters)
+        self._entrance = Entrance(self._instance, server)
+        self._stand_in = StandIn(self._instance, server)
+        self._is_streaming = False  # from whom it follows, as seen in the last look
+        self._has_passwords = self._has_roles = False
 
     async def look(self, role: Role, epoch: Epoch, within: Duration, *, is_paused: bool = False) -> Sight:
         """Do what is due, and return how the server is. `epoch`: under which it has, or last had, the role.
@@ -76,7 +103,9 @@ class Keeper:
         """
         # In this order: whoever is followed from now on tells of a lease that is newer than what was seen before.
         newest = self._books.newest_lease(service_of(self._component))
-        source = source_of(self._component, self._books)
+        source = await self._entrance.to(
+            source_of(self._component, self._books), is_streaming=self._is_streaming
+        )
         # An agent that has just started leaves a standby as it is: it does not know yet that nobody is to be followed.
         if role is Role.STANDBY and self._books.is_known():
             await self._follow(settings_of(self._component, self.server, self._books, source))
@@ -90,23 +119,24 @@ class Keeper:
             return self._unanswered(unanswered, role)
         if role is Role.PROMOTING:
             return Sight(is_unknown=True)
+        self._is_streaming = bool(standing.upstream)
         if role is Role.STANDBY and (word := self._last_word(standing, source, newest)) is not None:
             return word
         if standing.is_primary != (role is Role.PRIMARY):
-            is_what = "it is a primary without the role" if standing.is_primary else "it is no primary"
-            return Sight(f"{is_what}: it recovers, or somebody else changed it")
+            return await self._of_another_role(standing)
         upstream = None if source is None else (self._books.primary(service_of(self._component)), source)
         await self._slots.keep(standing, self._books.members(service_of(self._component)), upstream)
         self._note = await self._noticing.look()
         if role is Role.PRIMARY:
             await self._keep_commits(standing, lease_of(epoch))
             sight = Sight(position=self._coarse(standing.position), commits=self._acknowledging.told)
-            self._cause = self._causing.of_primary(standing, can_be_replaced=self._can_be_replaced())
+            await self._keep_roles()
+            self._cause = self._of_primary(standing)
         else:
             if not is_paused:
                 await self._end_if_diverged(standing, source)
             sight = self._of_standby(standing, source, newest)
-            self._cause = await self._following(standing, source)
+            self._cause = await self._following(standing, has_source=source is not None)
         return _with_cause(replace(sight, note=self._note), self._cause)
 
     def _last_word(self, standing: Standing, source: Upstream | None, newest: Epoch) -> Sight | None:
@@ -119,15 +149,58 @@ class Keeper:
         self._spoke_under = newest
         return _with_cause(replace(self._of_standby(standing, source, newest), note=self._note), self._cause)
 
+    async def _of_another_role(self, standing: Standing) -> Sight:
+        """Return how one is that is no primary though it has the role, as it follows a server outside; or the reverse."""
+        if standing.is_primary:
+            return Sight("it is a primary without the role: it recovers, or somebody else changed it")
+        outside = self.server.follows
+        if outside is None:
+            if is_told_to_follow(self._instance):
+                return Sight(is_unopened=True)
+            return Sight("it is no primary: it recovers, or somebody else changed it")
+        await self._follow(settings_of(self._component, self.server, self._books, upstream_of(outside)))
+        await self._slots.keep(standing, self._books.members(service_of(self._component)), None)
+        cause = await self._following(standing, has_source=bool(standing.upstream))
+        alone = await self._stand_in.why_alone(standing)
+        if not cause.text:
+            cause = Cause(alone, is_bearable=True)
+        # Told without the reason, whose words may change at each look: a note is news.
+        how = (
+            f"is to follow {outside.words}, and streams nothing from it"
+            if alone
+            else f"follows {outside.words}"
+        )
+        note = "; ".join(filter(None, (how, await self._noticing.look())))
+        return _with_cause(Sight(position=self._coarse(standing.position), note=note), cause)
+
+    def _of_primary(self, standing: Standing) -> Cause:
+        cause = self._causing.of_primary(standing, can_be_replaced=self._can_be_replaced())
+        if self.server.follows is None or cause.text:
+            return cause
+        return Cause(_OPEN.format(self.server.follows.words), is_bearable=True)
+
+    async def _keep_roles(self) -> None:
+        """Have our roles on a primary: what came from outside has them not."""
+        if not self._has_roles:
+            with suppress(Unanswered, SecretError):
+                passwords = passwords_of(service_of(self._component), self.server, self._books)
+                await keep_roles(self._instance, passwords)
+                self._has_roles = True
+
     def _unanswered(self, unanswered: Unanswered, role: Role) -> Sight:
-        return _with_cause(Sight(), self._causing.of_silence(unanswered, is_standby=role is Role.STANDBY))
+        is_standby = role is Role.STANDBY or self.server.follows is not None
+        return _with_cause(Sight(), self._causing.of_silence(unanswered, is_standby=is_standby))
 
     def _can_be_replaced(self) -> bool:
         return any(could_serve(report) for report in self._books.others(self._component).values())
 
-    async def _following(self, standing: Standing, source: Upstream | None) -> Cause:
+    async def _following(self, standing: Standing, *, has_source: bool) -> Cause:
+        message = ""
+        if self.server.follows is not None and has_source:
+            heard = await hear(self._instance, ASK_WITHIN)
+            message = heard if isinstance(heard, str) else heard.message
         try:
-            return await self._causing.of_standby(standing, has_source=source is not None)
+            return await self._causing.of_standby(standing, has_source=has_source, message=message)
         except (Unanswered, Unreadable, OSError):
             return Cause()
 
@@ -152,15 +225,23 @@ class Keeper:
             return True
         self._followed = None
         try:
+            await self._write_passwords()
             control = await read_control(self._instance)
             self._is_unread |= write_clients(self._instance, settings.peers)
             self._is_unread |= write_settings(self._instance, settings, control.minimums)
             if self._is_unread:
                 await reload(self._instance)
-        except (Unanswered, Unreadable, OSError):
+        except (Unanswered, Unreadable, OSError, SecretError):
             return False
         self._followed, self._followed_at, self._is_unread = settings, time.monotonic_ns(), False
         return True
+
+    async def _write_passwords(self) -> None:
+        """Have the passwords of today in the passfile, before the server streams under them."""
+        if not self._has_passwords:
+            passwords = passwords_of(service_of(self._component), self.server, self._books)
+            await asyncio.to_thread(write_passwords, self._instance, passwords)
+            self._has_passwords = True
 
     async def _until_read(self) -> None:
         """Await that what was told to the server a moment ago is read: then this look can tell that it is at rest."""
@@ -211,7 +292,8 @@ class Keeper:
             return
         self._alone_since = now
         instance = self._instance
-        target = remote(source.host, source.port, instance.replicator, instance.passwords, is_walsender=True)
+        user = user_on(instance, source)
+        target = remote(source.host, source.port, user, instance.passwords, is_walsender=True)
         try:
             system, theirs, history = await ask_history(target)
         except (Unanswered, ValueError):

@@ -52,7 +52,7 @@ class SlotKeeping:
         self, standing: Standing, members: tuple[MemberName, ...], primary: MemberName | None, at: Upstream
     ) -> dict[MemberName, Lsn]:
         instance = self._instance
-        target = remote(at.host, at.port, instance.rewinder, instance.passwords, instance.database)
+        target = remote(at.host, at.port, at.user or instance.rewinder, instance.passwords, instance.database)
         (rows,) = await ask(target, _ON_PRIMARY, within=ASK_WITHIN)
         found = {name: parse_lsn(restart or "0/0") for name, restart in rows}
         places = {name: found[slot_name(name)] for name in members if slot_name(name) in found}

@@ -6,8 +6,10 @@ It may wait long, for a primary that comes up or for a copy. So it is a work of 
 import asyncio
 from collections.abc import Callable
 
+from holdfast.config.secrets import SecretError
 from holdfast.model.ids import ComponentId, member_of, service_of
-from holdfast.model.postgresql import PostgresServer
+from holdfast.model.postgresql import Outside, PostgresServer
+from holdfast.model.value import replace
 from holdfast.postgresql import files, postmaster, running, timelines
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
 from holdfast.postgresql.bootstrap import (
@@ -21,14 +23,17 @@ from holdfast.postgresql.bootstrap import (
 )
 from holdfast.postgresql.cloning import Manner, clone
 from holdfast.postgresql.control import Control, Unreadable, read_control
+from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.files import unfinished
 from holdfast.postgresql.instance import SETTINGS
+from holdfast.postgresql.outside import ask_outside, entered, passwords_of, upstream_of
 from holdfast.postgresql.rewinding import Way, advise, rewind
 from holdfast.postgresql.running import NotStarted
 from holdfast.postgresql.settings import Settings, Upstream
 from holdfast.postgresql.spawning import spawn
 
 _LOOK_AGAIN_S = 0.2
+_NOBODY_FOR_S = 10.0  # a copy from another site is dear: somebody here may be about to have one
 
 
 class Readying:
@@ -48,6 +53,7 @@ class Readying:
         self._instance = instance_of(component, server)
         self._books = books
         self._tell = tell
+        self._began = asyncio.get_running_loop().time()
         self.task = asyncio.create_task(self._run(), name=f"data of {component}")
 
     async def _run(self) -> Settings:
@@ -55,7 +61,7 @@ class Readying:
         self.doing = "what is left of its last life is ended"
         await postmaster.kill_everything(self._instance)
         self.doing = "its passwords are written"
-        await asyncio.to_thread(write_passwords, self._instance, self._books.passwords(self._service))
+        await asyncio.to_thread(write_passwords, self._instance, self._passwords())
         while True:
             if (settings := await self._step()) is not None:
                 return settings
@@ -103,10 +109,10 @@ class Readying:
         is_whole = not self._instance.is_empty and unfinished(self._instance) is None
         if not system:
             return await self._found(is_whole=is_whole)
-        source = source_of(self._component, self._books)
+        source = await self._source()
         if not is_whole:
             if source is None:
-                return self._wait("there is no primary yet from which its data could be cloned")
+                return await self._copied_meanwhile(system)
             return await self._cloned(source, system, "it has no data")
         try:
             control = await read_control(self._instance)
@@ -121,7 +127,9 @@ class Readying:
         """Make the system: one member does, the one that the file names first."""
         if member_of(self._component) != self._books.members(self._service)[0]:
             return self._wait("the service has no data yet: its first member makes it")
-        settings, passwords = self._settings(None), self._books.passwords(self._service)
+        if self.server.follows is not None:
+            return await self._found_outside(self.server.follows, is_whole=is_whole)
+        settings, passwords = self._settings(None), self._passwords()
         if not is_whole:
             control = await self._bootstrapped(settings, passwords)
             await asyncio.to_thread(self._admit_clients)
@@ -133,6 +141,34 @@ class Readying:
         await self._books.claim_system(self._service, control.system)
         return None  # whichever stands there now, the next step obeys it
 
+    async def _found_outside(self, outside: Outside, *, is_whole: bool) -> Settings | None:
+        """Make the first data a copy of that of the server outside."""
+        try:
+            system, _, _ = await ask_outside(self._instance, outside)
+        except Unanswered as unanswered:
+            return self._wait(
+                f"{outside.words}, from which its first data comes, does not answer: {unanswered}"
+            )
+        if not is_whole:
+            await self._copied(upstream_of(outside), system, "it is the first data")
+            await asyncio.to_thread(self._admit_clients)
+        own = (await read_control(self._instance)).system
+        if own != system:
+            raise NotStarted(f"its data is of system {own}, and that of {outside.words} of {system}")
+        await self._books.claim_system(self._service, own)
+        return None
+
+    async def _copied_meanwhile(self, system: str) -> Settings | None:
+        """Have the data copied from outside if nobody here has the role for long."""
+        outside = self.server.follows
+        if outside is not None and asyncio.get_running_loop().time() - self._began >= _NOBODY_FOR_S:
+            # Through no slot: that one is for whoever has the role.
+            await self._copied(
+                replace(upstream_of(outside), slot=""), system, "it has no data, and nobody here a role"
+            )
+            return None
+        return self._wait("there is no primary yet from which its data could be cloned")
+
     async def _bootstrapped(self, settings: Settings, passwords: Passwords) -> Control:
         if command := self.server.bootstrap:
             self._begin(f"its first data is made by {command[0]}")
@@ -142,7 +178,7 @@ class Readying:
         return await bootstrap(self._instance, settings, passwords, options=options)
 
     async def _follow(self, source: Upstream, system: str) -> Settings | None:
-        advice = await advise(self._instance, source, system)
+        advice = await advise(self._instance, source, system, may_recover=self.server.follows is not None)
         match advice.way:
             case Way.STREAM:
                 return self._settings(source)
@@ -161,9 +197,22 @@ class Readying:
                 return await self._cloned(source, system, advice.why)
 
     async def _cloned(self, source: Upstream, system: str, why: str) -> Settings:
+        await self._copied(source, system, why)
+        return self._settings(source)
+
+    async def _copied(self, source: Upstream, system: str, why: str) -> None:
         self._begin(f"it is cloned from {source.host}:{source.port}: {why}")
         await clone(self._instance, source, system, Manner(methods=self.server.clone))
-        return self._settings(source)
+
+    async def _source(self) -> Upstream | None:
+        source = source_of(self._component, self._books)
+        return None if source is None else await entered(self._instance, self.server, source)
+
+    def _passwords(self) -> Passwords:
+        try:
+            return passwords_of(self._service, self.server, self._books)
+        except SecretError as error:
+            raise NotStarted(str(error)) from None
 
     def _settings(self, upstream: Upstream | None) -> Settings:
         return settings_of(self._component, self.server, self._books, upstream)

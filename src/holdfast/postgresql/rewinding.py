@@ -21,7 +21,7 @@ from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.position import History, Lsn, parse_lsn, show_lsn
 from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import run
-from holdfast.postgresql.settings import Upstream, configuration_files
+from holdfast.postgresql.settings import Upstream, configuration_files, user_on
 from holdfast.postgresql.single_user import recover_alone
 
 _ASK_WITHIN = 5 * SECOND
@@ -46,10 +46,11 @@ class Advice(Value, frozen=True):
     why: str
 
 
-async def advise(instance: Instance, source: Upstream, system: str) -> Advice:
+async def advise(instance: Instance, source: Upstream, system: str, *, may_recover: bool = False) -> Advice:
     """Return how the stopped instance can follow `source`, the primary of `system`.
 
-    A former primary that crashed is recovered on the way: only then it is known how far its log goes.
+    A former primary that crashed is recovered on the way: only then it is known how far its log goes. `may_recover`: the source
+    has the role and follows a server outside. Nobody rewinds against it: it has not the roles for that.
     """
     assert not look(instance).everything, "it has to be stopped first"
     if (work := files.unfinished(instance)) is not None:
@@ -69,16 +70,16 @@ async def advise(instance: Instance, source: Upstream, system: str) -> Advice:
         return Advice(Way.REFUSE, f"{source.host}:{source.port} is of system {theirs}, not of {system}")
     if (instance.folder / "backup_label").exists():
         return Advice(Way.STREAM, "it is a copy that was not started yet")
-    if checkpointed is None:
+    if checkpointed is None and not may_recover:
         return Advice(Way.WAIT, "the source is no primary")
     if control.timeline == primary.timeline and control.state is not State.IN_PRODUCTION:
         return Advice(Way.STREAM, f"it is on timeline {primary.timeline} already")
-    if checkpointed < primary.timeline:
+    if (checkpointed or primary.timeline) < primary.timeline:
         return Advice(Way.WAIT, f"the source has no checkpoint on timeline {primary.timeline} yet")
-    return await _compare(instance, control, history)
+    return await _compare(instance, control, history, can_rewind=checkpointed is not None)
 
 
-async def _compare(instance: Instance, control: Control, history: History) -> Advice:
+async def _compare(instance: Instance, control: Control, history: History, *, can_rewind: bool) -> Advice:
     if control.state in _WAS_PRIMARY and not control.state.is_clean:
         done = await recover_alone(instance)
         if not done.is_good:
@@ -95,6 +96,8 @@ async def _compare(instance: Instance, control: Control, history: History) -> Ad
     why = (
         f"its log on timeline {control.timeline} goes past where timeline {history.timeline} left it, {where}"
     )
+    if not can_rewind:
+        return Advice(Way.CLONE, f"{why}; its source is no primary, against which it could be rewound")
     if not control.is_rewindable:
         return Advice(Way.CLONE, f"{why}; without checksums or wal_log_hints it cannot be rewound")
     return Advice(Way.REWIND, why)
@@ -181,7 +184,8 @@ def _forget_marks(folder: Path) -> None:
 
 
 def _walsender(instance: Instance, source: Upstream) -> str:
-    return remote(source.host, source.port, instance.replicator, instance.passwords, is_walsender=True)
+    user = user_on(instance, source)
+    return remote(source.host, source.port, user, instance.passwords, is_walsender=True)
 
 
 def _rewinder(instance: Instance, source: Upstream) -> str:
@@ -197,7 +201,8 @@ def _rewinder(instance: Instance, source: Upstream) -> str:
 
 async def _ask_checkpointed(instance: Instance, source: Upstream) -> int | None:
     """Return on which timeline the source wrote its last checkpoint; None: it is a standby."""
-    target = remote(source.host, source.port, instance.rewinder, instance.passwords, instance.database)
+    user = source.user or instance.rewinder
+    target = remote(source.host, source.port, user, instance.passwords, instance.database)
     question = "select pg_is_in_recovery(), timeline_id from pg_control_checkpoint()"
     ((row,),) = await ask(target, question, within=_ASK_WITHIN)
     return None if row[0] == "t" else int(row[1] or 0)

@@ -40,6 +40,8 @@ class Upstream(Value, frozen=True):
 
     host: str
     port: int
+    user: str = ""  # the role under which it lets us in; empty: our own replicator
+    slot: str | None = None  # through which we stream; empty: none. None: the member's own
 
 
 class Settings(Value, frozen=True):
@@ -87,7 +89,9 @@ def _own(instance: Instance, settings: Settings) -> dict[str, str]:
         "recovery_target_timeline": "latest",
         "synchronous_standby_names": settings.synchronous,
         "primary_conninfo": "" if upstream is None else _primary_conninfo(instance, upstream),
-        "primary_slot_name": slot_name(instance.name) if upstream is not None and settings.has_slot else "",
+        "primary_slot_name": slot_on(instance, upstream)
+        if upstream is not None and settings.has_slot
+        else "",
     }
 
 
@@ -95,15 +99,33 @@ def _primary_conninfo(instance: Instance, upstream: Upstream) -> str:
     return conninfo(
         host=upstream.host,
         port=upstream.port,
-        user=instance.replicator,
+        user=user_on(instance, upstream),
         passfile=str(instance.passwords),
         application_name=instance.name,
+        # A host that is lost has the slot there until its connection is given up: a minute, unless we say so.
+        options=None if upstream.slot is None else f"-c wal_sender_timeout={DEFAULTS['wal_sender_timeout']}",
         dbname=instance.database,  # PostgreSQL 17 brings the slots of logical replication over it
         connect_timeout=5,
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=3,
     )
+
+
+def user_on(instance: Instance, upstream: Upstream) -> str:
+    """Return the role under which the instance streams from `upstream`."""
+    return upstream.user or instance.replicator
+
+
+def slot_on(instance: Instance, upstream: Upstream) -> str:
+    """Return the slot through which the instance streams from `upstream`; empty: through none."""
+    return slot_name(instance.name) if upstream.slot is None else upstream.slot
+
+
+def is_told_to_follow(instance: Instance) -> bool:
+    """Tell whether our file names somebody to stream from. OSError otherwise."""
+    text = read_file(instance.folder / SETTINGS)
+    return re.search(r"(?m)^primary_conninfo = '[^'\n]", text) is not None
 
 
 def quote(value: str) -> str:

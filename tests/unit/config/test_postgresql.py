@@ -4,7 +4,8 @@ import pytest
 
 from holdfast.config import plan
 from holdfast.model.policy import Purpose
-from holdfast.model.postgresql import OWN_PARAMETERS, Commit, PostgresCheck, PostgresServer
+from holdfast.model.postgresql import OWN_PARAMETERS, Commit, Outside, PostgresCheck, PostgresServer
+from holdfast.model.secrets import SecretFrom
 from holdfast.model.tags import Tags
 from tests.unit.config.test_several_hosts import several, wrong
 
@@ -132,3 +133,43 @@ def test_commands_make_the_first_data_and_the_copies() -> None:
     assert server.config == "/etc/pg.conf"
     told = wrong(service().replace("lag_max", "bootstrap: restore, initdb: [--no-sync], lag_max"))
     assert any("initdb" in line and "goes without bootstrap" in line for line in told)
+
+
+OUTSIDE = "follows: { host: pg.other-site.example, user: dr, password: { file: /etc/pg } }"
+
+
+def test_a_whole_cluster_may_follow_a_server_outside() -> None:
+    member, _ = several(with_commit(OUTSIDE.replace("user", "slot: shop, user"))).services["db"].members
+    assert isinstance(member.run.managed, PostgresServer)
+    outside = member.run.managed.follows
+    assert outside == Outside("pg.other-site.example", "dr", SecretFrom(file="/etc/pg"), slot="shop")
+    assert outside.words == "pg.other-site.example:5432"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (OUTSIDE.replace("host: pg.other-site.example, ", ""), "needs the key host"),
+        (OUTSIDE.replace("{ file: /etc/pg }", "hunter2"), "must be a secret's place, not the secret itself"),
+        (f"{OUTSIDE}, commit: quorum", "goes with follows as asynchronous only"),
+        (f"{OUTSIDE}, initdb: [--locale=C]", "initdb: goes without follows"),
+        (f"{OUTSIDE}, bootstrap: [restore]", "write clone: [[command]]"),
+        (OUTSIDE.replace("dr,", "holdfast_replicator,"), "holdfast's own to set"),
+        (OUTSIDE.replace("pg.other-site.example", "10.0.0.2"), "which is its own member b"),
+    ],
+)
+def test_each_mistake_about_the_server_outside_is_told(more: str, said: str) -> None:
+    told = "\n".join(wrong(with_commit(more)))
+    assert said in told
+    assert "hunter2" not in told
+
+
+def test_members_follow_one_server_outside() -> None:
+    members = f"members: {{ a: {{ on: h1, run: {{ postgresql: {{ {OUTSIDE} }} }} }}, b: {{ on: h2 }} }}"
+    assert any("differ in follows" in line for line in wrong(with_commit("lag_max: 1MB", members)))
+
+
+def test_a_server_that_runs_begins_and_ceases_to_follow_one_outside() -> None:
+    independent, follower = several(with_commit("lag_max: 1MB")), several(with_commit(OUTSIDE))
+    for change in (plan(independent, follower), plan(follower, independent)):
+        assert "goes on running" in str(change)

@@ -269,7 +269,8 @@ class PostgresCare:
         is_short = bool(sight.problem) or (component.role is Role.STANDBY and cue.primary is None)
         self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
         found = self._state().components.get(id_)
-        if found is None or found.role is not component.role or is_ended_by_us(self._state(), found):
+        is_as_it_was = found is not None and (found.role, found.epoch) == (component.role, component.epoch)
+        if found is None or not is_as_it_was or is_ended_by_us(self._state(), found):
             return  # what was seen is of nobody's interest any more
         self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
         self._see(id_, sight)
@@ -318,7 +319,9 @@ class PostgresCare:
     def _see(self, id_: ComponentId, sight: Sight | None) -> None:
         known = self._sights.get(id_)
         told = (
-            None if sight is None else replace(sight, problem="", is_unknown=False, starting="", warning="")
+            None
+            if sight is None
+            else replace(sight, problem="", is_unknown=False, is_unopened=False, starting="", warning="")
         )
         if known == told:
             return
@@ -336,6 +339,8 @@ def _observed(sight: Sight, asked_at: Instant) -> Observation:
     outcome, failure, text = Outcome.PASSED, Failure.NONE, ""
     if sight.is_unknown:
         outcome, text = Outcome.UNKNOWN, "it changes its role"
+    elif sight.is_unopened:
+        outcome, failure, text = Outcome.UNKNOWN, Failure.UNOPENED, "it is to be promoted"
     elif sight.starting:
         outcome, failure, text = Outcome.UNKNOWN, Failure.STARTING, sight.starting
     elif sight.problem:
