@@ -143,12 +143,8 @@ class Readying:
 
     async def _found_outside(self, outside: Outside, *, is_whole: bool) -> Settings | None:
         """Make the first data a copy of that of the server outside."""
-        try:
-            system, _, _ = await ask_outside(self._instance, outside)
-        except Unanswered as unanswered:
-            return self._wait(
-                f"{outside.words}, from which its first data comes, does not answer: {unanswered}"
-            )
+        if not (system := await self._system_of(outside)):
+            return None
         if not is_whole:
             await self._copied(upstream_of(outside), system, "it is the first data")
             await asyncio.to_thread(self._admit_clients)
@@ -161,13 +157,26 @@ class Readying:
     async def _copied_meanwhile(self, system: str) -> Settings | None:
         """Have the data copied from outside if nobody here has the role for long."""
         outside = self.server.follows
-        if outside is not None and asyncio.get_running_loop().time() - self._began >= _NOBODY_FOR_S:
+        if outside is None or asyncio.get_running_loop().time() - self._began < _NOBODY_FOR_S:
+            return self._wait("there is no primary yet from which its data could be cloned")
+        theirs = await self._system_of(outside)
+        if theirs == system:
             # Through no slot: that one is for whoever has the role.
-            await self._copied(
-                replace(upstream_of(outside), slot=""), system, "it has no data, and nobody here a role"
+            source = replace(upstream_of(outside), slot="")
+            await self._copied(source, system, "it has no data, and nobody here has the role")
+        elif theirs:
+            self._wait(
+                f"nobody here has the role, and {outside.words} is of system {theirs}, not of {system}"
             )
-            return None
-        return self._wait("there is no primary yet from which its data could be cloned")
+        return None
+
+    async def _system_of(self, outside: Outside) -> str:
+        try:
+            system, _, _ = await ask_outside(self._instance, outside)
+        except Unanswered as unanswered:
+            self._wait(f"{outside.words}, from which its data comes, does not answer: {unanswered}")
+            return ""
+        return system
 
     async def _bootstrapped(self, settings: Settings, passwords: Passwords) -> Control:
         if command := self.server.bootstrap:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from holdfast.agent.cluster.postgresql import ClusterBooks
 from holdfast.config import load_text
 from holdfast.coordination.memory import MemoryEngine
@@ -14,7 +16,7 @@ from holdfast.model.secrets import SecretFrom
 from holdfast.model.standing import Role
 from holdfast.model.value import replace
 from holdfast.ports.coordination import Condition
-from holdfast.postgresql import running, standing_in
+from holdfast.postgresql import readying, running, standing_in
 from holdfast.postgresql.books import instance_of
 from holdfast.postgresql.bootstrap import Passwords
 from holdfast.postgresql.cloning import clone
@@ -117,6 +119,32 @@ def test_a_member_is_copied_from_outside_follows_in_a_primarys_place_and_is_prom
         assert (sight.problem, sight.is_unopened) == ("", False)
         assert (await entered(a, server, at)).user == "", "it has our own roles now"
         assert not await keep_roles(a, books.passwords("db")), "there is nothing to do once that was done"
+
+    play(story)
+
+
+def test_one_without_data_copies_it_from_outside_if_nobody_here_has_the_role_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readying, "_NOBODY_FOR_S", 0.0)
+
+    async def story(stage: Stage) -> None:
+        outside, followed = await outside_of(stage)
+        server = replace(server_of(stage.instance("a")), follows=followed)
+        other = await holding()
+        await other.claim_system("db", "7000000000000000001")
+        work = Readying("db/a", server, other, lambda *_: None)
+
+        async def is_told() -> bool:
+            return "is of system" in work.doing
+
+        await until(is_told)
+        work.task.cancel()
+        same = await holding()
+        await same.claim_system("db", await stage.system(outside))
+        a = await copied(server, same)
+        assert await has_theirs(a, 1)
+        assert not await query(outside, "select from pg_replication_slots where slot_name = 'other_site'")
 
     play(story)
 
