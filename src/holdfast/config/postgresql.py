@@ -241,11 +241,13 @@ def check_commits(members: tuple[MemberPolicy | None, ...], place: Place, scope:
         scope.refuse_at(place, message, "write them in the service's run")
         return
     need = sum(wish[1] for wish in wishes if wish[0] is not Commit.ASYNCHRONOUS)
-    able = sum(not member.tags.nosync for member, _ in servers)
+    able = sum(member.tags.may_acknowledge for member, _ in servers)
     if need > max(0, able - 1):
         message = f"has commits that wait for {need} {'standby' if need == 1 else 'standbys'}, and beside a primary "
         message += f"{max(0, able - 1)} can acknowledge them"
-        scope.refuse_at(place, message, "add members, lower acknowledged_by, or take nosync from one")
+        scope.refuse_at(
+            place, message, "add members, lower acknowledged_by, or take nosync or streams_from from one"
+        )
 
 
 def check_follows(members: tuple[MemberPolicy | None, ...], place: Place, scope: Scope) -> None:

@@ -16,7 +16,7 @@ from holdfast.config.quantities import Whole
 from holdfast.config.redis import settled_redis
 from holdfast.config.scope import INVALID, Scope
 from holdfast.config.tables import MEMBER, MEMBERS_MAX, RUN, SERVICE, Members, Run, as_section
-from holdfast.config.tags import check_tags
+from holdfast.config.tags import check_tags, check_ways
 from holdfast.config.traffic import read_from
 from holdfast.model import blanks
 from holdfast.model.ids import HostName, MemberName, ServiceName
@@ -77,6 +77,7 @@ def read_service(name: ServiceName, node: Node, scope: Scope, ground: Ground) ->
     check_tags(
         tuple(draft.settings for draft in drafts), mode, members, scope, has_hosts=ground.hosts is not None
     )
+    check_ways({draft.name: draft.settings for draft in drafts}, members, scope)
     check_commits(members, reading.place, scope)
     check_follows(members, reading.place, scope)
     _check_traffic_has_ports(reading, drafts, scope)
@@ -239,7 +240,7 @@ def _member(
     if run is INVALID or probes is INVALID:
         return None
     fields = settings.fields("weight", "traffic_weight")
-    tags = Tags(**settings.fields("priority", "nofailover", "nosync"))
+    tags = Tags(**settings.fields("priority", "nofailover", "nosync", "streams_from"))
     return MemberPolicy(
         draft.name, run, tuple(probes.values()), host, draft.port, on=draft.on, tags=tags, **fields
     )

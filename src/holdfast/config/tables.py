@@ -160,6 +160,13 @@ MEMBER = Table(
             model=Tags,
         ),
         Key("nosync", Flag(), "postgresql: no commit waits for it", model=Tags),
+        Key(
+            "streams_from",
+            name_kind(),
+            "postgresql: the member that it streams from while that one is a standby that streams; no commit waits for it",
+            model=Tags,
+            default="the primary",
+        ),
         Key("vars", MapOf(_VARIABLE, Plain()), "more variables for {templates}", default="none"),
         Key("run", Later(Run(RUN)), "what differs from the service's `run`"),
         Key("probes", Later(PROBES), "what differs from the service's `probes`"),

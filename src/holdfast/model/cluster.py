@@ -33,6 +33,9 @@ class MemberReport(Value, frozen=True, omit_defaults=True):
     position_under: Epoch = (
         0  # that is its last word: it streams from nobody before the primary under this lease
     )
+    streams_under: Epoch = (
+        0  # told where another standby streams from it: the lease of the primary that it streams from
+    )
     commits: str = ""  # of a database's primary: for whom its commits wait
     note: str = ""  # what an operator should know of it though it serves, such as a restart that a parameter waits for
     unread: str = "it has not told"  # why nobody should read from it while it is a standby; empty: they may

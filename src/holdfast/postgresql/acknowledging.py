@@ -192,7 +192,7 @@ class Acknowledging:
                     and (name in self._rule.names or by_name[name].lag <= self._server.lag_max)
                 ),
                 priority=tag.priority,
-                is_allowed=not tag.nosync,
+                is_allowed=tag.may_acknowledge,
             )
             for name, tag in tags.items()
             if name != member_of(self._component)

@@ -21,6 +21,9 @@ class Books(Protocol):
     def successor(self, service: ServiceName) -> MemberName | None:
         """Return who on another host shall serve next, or does; None if nobody there."""
 
+    def primary_under(self, service: ServiceName) -> Epoch:
+        """Return the epoch of the lease under which `primary` serves; 0: there is nobody to follow."""
+
     def place(self, service: ServiceName, member: MemberName) -> Upstream | None:
         """Return where the member's server is reached."""
 

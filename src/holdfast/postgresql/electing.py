@@ -134,7 +134,7 @@ def _rule(
     """Return the rule that is in force from its first commit on: those that run and gave their last word will follow it."""
     tags, reports = books.tags(service_of(component)), books.others(component)
     followers = [
-        Member(name, is_streaming=True, priority=tags[name].priority, is_allowed=not tags[name].nosync)
+        Member(name, is_streaming=True, priority=tags[name].priority, is_allowed=tags[name].may_acknowledge)
         for name in words
         if name in tags and name in reports and reports[name].status in (Status.UP, Status.SUSPECT)
     ]

@@ -15,7 +15,7 @@ from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.model.value import Value, replace
-from holdfast.postgresql import running
+from holdfast.postgresql import cascading, running
 from holdfast.postgresql.acknowledging import Acknowledging
 from holdfast.postgresql.asking import (
     ASK_WITHIN,
@@ -66,6 +66,9 @@ class Sight(Value, frozen=True):
     position: tuple[int, int] = (0, 0)  # while it stands still, or of a primary, coarsely
     position_under: Epoch = 0  # the lease under which that is its last word; see comparing.py
     unfit: str = ""  # why it must not be promoted
+    streams_under: Epoch = (
+        0  # of a standby that feeds another one: the lease of the primary that it streams from
+    )
     commits: str = ""  # of a primary: for whom its commits wait
     note: str = ""  # what an operator should know of its parameters
 
@@ -76,6 +79,7 @@ class Keeper:
     def __init__(self, component: ComponentId, server: PostgresServer, books: Books) -> None:
         self.server = server
         self._component = component
+        self._service = service_of(component)
         self._instance = instance_of(component, server)
         self._books = books
         self._acknowledging = Acknowledging(component, server, books)
@@ -91,7 +95,8 @@ class Keeper:
         self._slots = SlotKeeping(self._instance)
         self._causing = Causing(self._instance)
         self._noticing = Noticing(self._instance, server.parameters)
-        self._entrance = Entrance(self._instance, server)
+        self._entrance, self._side = Entrance(self._instance, server), Entrance(self._instance, server)
+        self._via = ""  # for people: whom it streams from in the primary's place
         self._stand_in = StandIn(self._instance, server)
         self._is_streaming = False  # from whom it follows, as seen in the last look
         self._has_passwords = self._has_roles = False
@@ -102,15 +107,13 @@ class Keeper:
         `is_paused`: an operator works on it, so it is not ended.
         """
         # In this order: whoever is followed from now on tells of a lease that is newer than what was seen before.
-        newest = self._books.newest_lease(service_of(self._component))
+        newest = self._books.newest_lease(self._service)
         source = await self._entrance.to(
             source_of(self._component, self._books), is_streaming=self._is_streaming
         )
         # An agent that has just started leaves a standby as it is: it does not know yet that nobody is to be followed.
         if role is Role.STANDBY and self._books.is_known():
-            await self._follow(settings_of(self._component, self.server, self._books, source))
-            if source is None:
-                await self._until_read()
+            await self._follow_on(source)
         try:
             standing = await ask_standing(self._instance, within)
             if standing.is_primary and role is Role.PRIMARY:
@@ -124,8 +127,9 @@ class Keeper:
             return word
         if standing.is_primary != (role is Role.PRIMARY):
             return await self._of_another_role(standing)
-        upstream = None if source is None else (self._books.primary(service_of(self._component)), source)
-        await self._slots.keep(standing, self._books.members(service_of(self._component)), upstream)
+        upstream = None if source is None else (self._books.primary(self._service), source)
+        fed = cascading.fed_elsewhere(self._component, self._books) if role is Role.PRIMARY else {}
+        await self._slots.keep(standing, self._books.members(self._service), upstream, fed)
         self._note = await self._noticing.look()
         if role is Role.PRIMARY:
             await self._keep_commits(standing, lease_of(epoch))
@@ -137,7 +141,31 @@ class Keeper:
                 await self._end_if_diverged(standing, source)
             sight = self._of_standby(standing, source, newest)
             self._cause = await self._following(standing, has_source=source is not None)
+            if self._cause.text:  # whoever could stream from it is better off elsewhere
+                sight = replace(sight, streams_under=0)
+            self._note = "; ".join(filter(None, (self._via, self._note)))
         return _with_cause(replace(sight, note=self._note), self._cause)
+
+    async def _follow_on(self, source: Upstream | None) -> None:
+        """Have a standby stream from `source`, its primary, or from the member that its tag names; from nobody without one."""
+        upstream, self._via = source, ""
+        wanted = cascading.wanted_via(self._component, self._books)
+        if source is not None and wanted is not None and wanted != self._books.primary(self._service):
+            self._via = f"is to stream from {wanted}, and streams from the primary"
+            if cascading.via(self._component, self._books) is not None:
+                at = self._books.place(self._service, wanted)
+                upstream = await self._side.to(at, is_streaming=self._is_streaming) or source
+                self._via = f"streams from {wanted}"
+        await self._follow(settings_of(self._component, self.server, self._books, upstream))
+        if source is None:
+            await self._until_read()
+
+    def _streams_under(self, standing: Standing, source: Upstream | None) -> Epoch:
+        if not cascading.feeds_others(self._component, self._books):
+            return 0
+        upstream = self._followed.upstream if self._followed is not None else None
+        is_on_way = cascading.streams_from(standing, source, upstream)
+        return self._books.primary_under(self._service) if is_on_way and source is not None else 0
 
     def _last_word(self, standing: Standing, source: Upstream | None, newest: Epoch) -> Sight | None:
         """Return how a standby at rest is, the first time under a lease: whoever took it waits for nothing but that.
@@ -159,7 +187,9 @@ class Keeper:
                 return Sight(is_unopened=True)
             return Sight("it is no primary: it recovers, or somebody else changed it")
         await self._follow(settings_of(self._component, self.server, self._books, upstream_of(outside)))
-        await self._slots.keep(standing, self._books.members(service_of(self._component)), None)
+        elsewhere = cascading.fed_elsewhere(self._component, self._books).items()
+        fed = {name: replace(at, user=outside.user) for name, at in elsewhere}
+        await self._slots.keep(standing, self._books.members(self._service), None, fed)
         cause = await self._following(standing, has_source=bool(standing.upstream))
         alone = await self._stand_in.why_alone(standing)
         if not cause.text:
@@ -183,7 +213,7 @@ class Keeper:
         """Have our roles on a primary: what came from outside has them not."""
         if not self._has_roles:
             with suppress(Unanswered, SecretError):
-                passwords = passwords_of(service_of(self._component), self.server, self._books)
+                passwords = passwords_of(self._service, self.server, self._books)
                 await keep_roles(self._instance, passwords)
                 self._has_roles = True
 
@@ -239,7 +269,7 @@ class Keeper:
     async def _write_passwords(self) -> None:
         """Have the passwords of today in the passfile, before the server streams under them."""
         if not self._has_passwords:
-            passwords = passwords_of(service_of(self._component), self.server, self._books)
+            passwords = passwords_of(self._service, self.server, self._books)
             await asyncio.to_thread(write_passwords, self._instance, passwords)
             self._has_passwords = True
 
@@ -263,7 +293,7 @@ class Keeper:
         if not self._books.is_known():
             unfit = "it is not known yet what stands in the coordinator"
         if standing.upstream:
-            return Sight(unfit=unfit)
+            return Sight(unfit=unfit, streams_under=self._streams_under(standing, source))
         position = (standing.position.timeline, standing.position.lsn)
         under = newest if self._is_at_rest(standing, source) else 0
         behind = why_behind(self._component, standing.position, self._books)

@@ -6,10 +6,12 @@ member only, and a member that is away holds up both ends alike: `max_slot_wal_k
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 from holdfast.model.ids import MemberName
-from holdfast.model.time import SECOND, Duration
+from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.postgresql import slots
 from holdfast.postgresql.asking import ASK_WITHIN, Standing, remote
 from holdfast.postgresql.connecting import ask
@@ -19,7 +21,8 @@ from holdfast.postgresql.position import Lsn, parse_lsn
 from holdfast.postgresql.settings import Upstream
 
 _EVERY: Duration = 2 * SECOND
-_ON_PRIMARY = """
+_ASIDE_WITHIN: Duration = 200 * MILLISECOND
+_KEPT = """
 select slot_name, restart_lsn from pg_replication_slots where slot_type = 'physical' and restart_lsn is not null
 """
 
@@ -36,8 +39,12 @@ class SlotKeeping:
         standing: Standing,
         members: tuple[MemberName, ...],
         upstream: tuple[MemberName | None, Upstream] | None,
+        fed_elsewhere: Mapping[MemberName, Upstream] = MappingProxyType({}),
     ) -> None:
-        """Make, move and drop slots, every other second and at once in a new role. `upstream`: whom a standby follows."""
+        """Make, move and drop slots, every other second and at once in a new role. `upstream`: whom a standby follows.
+
+        `fed_elsewhere`: of who has the role, the standbys that stream from another one, and where that one is.
+        """
         now, role = time.monotonic_ns(), "primary" if standing.is_primary else "standby"
         if now - self._kept_at < _EVERY and role == self._kept_as:
             return
@@ -45,15 +52,35 @@ class SlotKeeping:
         with suppress(Unanswered):
             there = await slots.ask_slots(self._instance)
             places = {} if upstream is None else await self._places(standing, members, *upstream)
-            changes = slots.plan(self._instance.name, members, there, places, is_primary=standing.is_primary)
+            places |= await self._places_elsewhere(fed_elsewhere)
+            changes = slots.plan(
+                self._instance.name,
+                members,
+                there,
+                places,
+                is_primary=standing.is_primary,
+                fed_elsewhere=fed_elsewhere,
+            )
             await slots.carry_out(self._instance, changes)
 
     async def _places(
         self, standing: Standing, members: tuple[MemberName, ...], primary: MemberName | None, at: Upstream
     ) -> dict[MemberName, Lsn]:
-        instance = self._instance
-        target = remote(at.host, at.port, at.user or instance.rewinder, instance.passwords, instance.database)
-        (rows,) = await ask(target, _ON_PRIMARY, within=ASK_WITHIN)
-        found = {name: parse_lsn(restart or "0/0") for name, restart in rows}
+        found = await self._ask(at, ASK_WITHIN)
         places = {name: found[slot_name(name)] for name in members if slot_name(name) in found}
         return places if primary is None else {**places, primary: standing.replayed}
+
+    async def _places_elsewhere(self, fed_elsewhere: Mapping[MemberName, Upstream]) -> dict[MemberName, Lsn]:
+        """Return how far those are that stream from another standby, as that one knows; it must not keep us waiting."""
+        places: dict[MemberName, Lsn] = {}
+        for name, at in fed_elsewhere.items():
+            with suppress(Unanswered):
+                places[name] = (await self._ask(at, _ASIDE_WITHIN)).get(slot_name(name), 0)
+        return places
+
+    async def _ask(self, at: Upstream, within: Duration) -> dict[str, Lsn]:
+        """Return from where each slot there keeps the log; Unanswered otherwise."""
+        instance = self._instance
+        target = remote(at.host, at.port, at.user or instance.rewinder, instance.passwords, instance.database)
+        (rows,) = await ask(target, _KEPT, within=within)
+        return {name or "": parse_lsn(restart or "0/0") for name, restart in rows}

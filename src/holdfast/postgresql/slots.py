@@ -5,7 +5,7 @@ standby nobody streams from, its slots are moved along by hand. A slot of ours w
 for one that is only away, `max_slot_wal_keep_size` is the bound. Slots that are not ours are never touched.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from holdfast.model.ids import MemberName
@@ -59,23 +59,26 @@ def plan(
     replayed: Mapping[MemberName, Lsn],
     *,
     is_primary: bool,
+    fed_elsewhere: Collection[MemberName] = (),
 ) -> tuple[Change, ...]:
     """Return what has to change on this server.
 
     `members` are those of the service's file, up or not. `replayed` tells how far each one's log is known to be; on a
-    standby its slot is moved to there, or stays where that is not known.
+    standby its slot is moved to there, or stays where that is not known. On a primary only slots of those are moved who are
+    `fed_elsewhere`, by another standby.
     """
     wanted = {slot_name(member): member for member in members if member != me}
     there = {slot.name: slot for slot in slots if slot.name.startswith(PREFIX)}
     changes: list[Change] = []
     for name, slot in there.items():
+        may_move = not is_primary or wanted.get(name) in fed_elsewhere
         if slot.is_active:
             continue  # somebody streams through it; PostgreSQL would refuse as well
         if name not in wanted:
             changes.append(Drop(name, "no member is called so any more"))
         elif slot.is_lost:
             changes += [Drop(name, "what it was to keep is gone"), Create(name)]
-        elif not is_primary and (to := replayed.get(wanted[name], 0)) > slot.restart:
+        elif may_move and (to := replayed.get(wanted[name], 0)) > slot.restart:
             changes.append(Advance(name, to))
     changes += [Create(name) for name in wanted if name not in there]
     return tuple(changes)
@@ -85,6 +88,12 @@ _SLOTS = """
 select slot_name, active, restart_lsn, wal_status, pg_wal_lsn_diff(
   case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, restart_lsn)
 from pg_replication_slots where slot_type = 'physical' and not temporary order by slot_name
+"""
+
+
+_ADVANCE = """
+select pg_replication_slot_advance($1, least($2::pg_lsn,
+  case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end))
 """
 
 
@@ -122,8 +131,5 @@ def _statement(change: Change) -> Statement:
         case Drop(name=name):
             return ("select pg_drop_replication_slot($1)", (name,))
         case Advance(name=name, to=to):
-            # Not beyond what this standby has replayed itself: there the server would refuse.
-            return (
-                "select pg_replication_slot_advance($1, least($2::pg_lsn, pg_last_wal_replay_lsn()))",
-                (name, show_lsn(to)),
-            )
+            # Not beyond what this server has itself: there it would refuse.
+            return (_ADVANCE, (name, show_lsn(to)))

@@ -135,6 +135,38 @@ def test_commands_make_the_first_data_and_the_copies() -> None:
     assert any("initdb" in line and "goes without bootstrap" in line for line in told)
 
 
+def with_ways(a: str, b: str, c: str, more: str = "lag_max: 1MB") -> str:
+    members = f"members: {{ a: {{ on: h1{a} }}, b: {{ on: h2{b} }}, c: {{ on: h1, port: 5433{c} }} }}"
+    return with_commit(more, members)
+
+
+def test_a_standby_may_stream_from_another_one() -> None:
+    tags = [member.tags for member in several(with_ways("", "", ", streams_from: b")).services["db"].members]
+    assert [each.streams_from for each in tags] == [None, None, "b"]
+    assert [each.may_acknowledge for each in tags] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("ways", "more", "said"),
+    [
+        (("", "", ", streams_from: d"), "lag_max: 1MB", "names d, which is no member"),
+        (("", "", ", streams_from: c"), "lag_max: 1MB", "leads around to the member itself: c -> c"),
+        (
+            (", streams_from: b", ", streams_from: c", ", streams_from: a"),
+            "lag_max: 1MB",
+            "leads around to the member itself: a -> b -> c -> a",
+        ),
+        (
+            ("", "", ", streams_from: b"),
+            "commit: quorum, acknowledged_by: 2",
+            "beside a primary 1 can acknowledge them",
+        ),
+    ],
+)
+def test_each_mistake_about_ways_is_told(ways: tuple[str, str, str], more: str, said: str) -> None:
+    assert said in "\n".join(wrong(with_ways(*ways, more)))
+
+
 OUTSIDE = "follows: { host: pg.other-site.example, user: dr, password: { file: /etc/pg } }"
 
 

@@ -42,6 +42,13 @@ def test_slots_of_a_standby_follow_what_their_members_have() -> None:
     assert plan("b", ["a", "b", "c"], slots, {"a": 30, "c": 5}, is_primary=True) == ()
 
 
+def test_a_primary_moves_the_slot_of_who_streams_from_another_standby_and_no_other() -> None:
+    slots = (Slot("holdfast_b", is_active=False, restart=10), Slot("holdfast_c", is_active=False, restart=10))
+    places = {"b": 30, "c": 20}
+    changes = plan("a", ["a", "b", "c"], slots, places, is_primary=True, fed_elsewhere=["c"])
+    assert changes == (Advance("holdfast_c", 20),)
+
+
 def test_a_slot_that_lost_what_it_was_to_keep_is_made_anew() -> None:
     lost = Slot("holdfast_b", is_active=False, restart=0, is_lost=True)
     first, second = plan("a", ["a", "b"], [lost], {}, is_primary=True)

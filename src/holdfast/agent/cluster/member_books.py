@@ -55,6 +55,10 @@ class MemberBooks:
             self._followed[service] = lease.epoch
         return lease.member if self._followed.get(service) == lease.epoch else None
 
+    def primary_under(self, service: ServiceName) -> Epoch:
+        """Return the epoch of the lease under which `primary` serves; 0: there is nobody to follow."""
+        return self._followed[service] if self.primary(service) is not None else 0
+
     def address(self, service: ServiceName, member: MemberName) -> tuple[str, int] | None:
         """Return where the member's server is reached."""
         found = next((one for one in self._members(service) if one.name == member), None)

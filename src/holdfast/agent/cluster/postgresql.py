@@ -220,6 +220,7 @@ class PostgresCare:
                 reports[id_],
                 position=sight.position,
                 position_under=sight.position_under if reports[id_].is_clear else 0,
+                streams_under=sight.streams_under,
                 commits=sight.commits,
                 note=sight.note,
                 unfit=reports[id_].unfit or sight.unfit,
