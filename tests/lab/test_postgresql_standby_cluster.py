@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -60,6 +61,10 @@ def streams_from_outside(database: Database, host: str, outside: OutsideDatabase
     return database.on(host, query) == outside.words
 
 
+def has(database: Database, host: str, rows: set[int]) -> bool:
+    return database.numbers(host) == rows
+
+
 @pytest.mark.timeout(240)
 def test_a_standby_cluster_follows_a_server_outside_until_it_is_let_go(
     database: Database, outside: OutsideDatabase
@@ -113,9 +118,34 @@ def test_a_standby_cluster_follows_a_server_outside_until_it_is_let_go(
     assert database.writable() == []
 
     tell(database)
-    for host in database.hosts:
-        ask(cluster, host, "reload")
+    applied = ask(cluster, new, "apply", "--yes", "--wait", "60s")
+    assert applied.returncode == 0, applied.stdout + applied.stderr
     cluster.until(lambda: len(database.writable()) == 1, "it is open for writes", RECOVERS_S)
     cluster.until(database.is_whole, "a primary and two standbys that stream", RECOVERS_S)
     rows |= database.write(database.primary(), 400)
     everybody_has(rows, *database.hosts)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_an_agent_that_starts_with_a_file_without_it_promotes_who_followed(
+    database: Database, outside: OutsideDatabase
+) -> None:
+    cluster, (first, *_) = database.cluster, database.hosts
+    rows = outside.write(1)
+    tell(database, follows=outside.follows())
+    cluster.start_agents()
+    what = "rows on all, and the first one streams"
+    cluster.until(lambda: all(database.numbers(host) == rows for host in database.hosts), what, RECOVERS_S)
+    cluster.until(lambda: streams_from_outside(database, first, outside), "it streams", RECOVERS_S)
+    for agent in cluster.agents.values():
+        agent.kill()
+        agent.wait()
+    rows |= outside.write(100)
+    outside.stop()
+    tell(database)
+    cluster.start_agents()
+    cluster.until(lambda: len(database.writable()) == 1, "it is open for writes", RECOVERS_S)
+    cluster.until(database.is_whole, "a primary and two standbys that stream", RECOVERS_S)
+    for host in database.hosts:
+        cluster.until(partial(has, database, host, rows), f"all rows on {host}", RECOVERS_S)
