@@ -33,7 +33,7 @@ def why_behind(component: ComponentId, own: Position, books: Books) -> str:
             continue
         if could_serve(report):
             return f"the log of {name} goes further: {Position(*report.position)} against {own}"
-        if report.is_clear and report.position_under == newest and report.status not in _RUNNING:
+        if report.is_clear and report.position_under == newest and not is_running(report):
             return f"{name} was shut down at {Position(*report.position)}, and this has its log up to {own}"
     return ""
 
@@ -75,26 +75,32 @@ async def until_heard(
     books: Books,
     lease: Epoch,
     is_wanted: Callable[[MemberReport], bool],
+    are_enough: Callable[[], bool] = lambda: False,
 ) -> None:
     """Await that every other member that `is_wanted` gave its last word under `lease`, for a second at most.
 
-    Who does not answer must not keep the service down longer than that. One that has nothing to tell says so.
+    `are_enough` tells that those that did suffice. Who does not answer must not keep the service down longer than that. One that has nothing to tell says so.
     """
     for _ in range(int(_WAIT_S / _LOOK_AGAIN_S)):
         reports = books.others(component).values()
-        if all(report.position_under == lease for report in reports if is_wanted(report)):
+        if are_enough() or all(report.position_under == lease for report in reports if is_wanted(report)):
             return
         await asyncio.sleep(_LOOK_AGAIN_S)
 
 
+def is_running(report: MemberReport) -> bool:
+    """Tell whether the member runs, as its host says."""
+    return report.status in _RUNNING
+
+
 def could_serve(report: MemberReport) -> bool:
     """Tell whether the member runs, and nothing speaks against its promotion."""
-    return report.status in _RUNNING and not report.unfit
+    return is_running(report) and not report.unfit
 
 
 def could_speak(report: MemberReport) -> bool:
     """Tell whether the member runs, or is proven not to: its agent can tell how far its log goes."""
-    return report.status in _RUNNING or report.is_clear
+    return is_running(report) or report.is_clear
 
 
 async def end_at_rest(instance: Instance) -> Position:

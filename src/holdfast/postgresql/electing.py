@@ -14,7 +14,7 @@ from holdfast.model.value import Value, replace
 from holdfast.postgresql import running, timelines
 from holdfast.postgresql.asking import Standing, ask_standing
 from holdfast.postgresql.books import Books, instance_of, settings_of, wish_of
-from holdfast.postgresql.comparing import could_serve, could_speak, heard, until_heard, why_behind
+from holdfast.postgresql.comparing import could_serve, could_speak, heard, is_running, until_heard, why_behind
 from holdfast.postgresql.position import Position
 from holdfast.postgresql.synchronous import Member, Rule, describe, record_after, rule_after, why_not
 
@@ -102,9 +102,21 @@ async def _compared(
 ) -> dict[MemberName, Position] | str:
     """Return the last words under `lease` once they say that the candidate lacks nothing; in words why not."""
     me, why = member_of(component), ""
+
+    def words_of() -> dict[MemberName, Position]:
+        return {**heard(component, books, lease), me: own}
+
+    def are_enough() -> bool:
+        # Who runs is waited for: it will follow, and acknowledge. Who has to come up first is not, if nothing depends on it.
+        running = (name for name, report in books.others(component).items() if is_running(report))
+        words = words_of()
+        return (
+            record is not None and all(name in words for name in running) and not why_not(record, me, words)
+        )
+
     for _ in range(_ROUNDS):
-        await until_heard(component, books, lease, could_speak)
-        words = {**heard(component, books, lease), me: own}
+        await until_heard(component, books, lease, could_speak, are_enough)
+        words = words_of()
         # Without a record commits were asynchronous so far, and who is furthest is good enough.
         why = why_behind(component, own, books) if record is None else why_not(record, me, words)
         if not why:

@@ -76,7 +76,10 @@ class Sight(Value, frozen=True):
 class Keeper:
     """The care for one server that runs."""
 
-    def __init__(self, component: ComponentId, server: PostgresServer, books: Books) -> None:
+    def __init__(
+        self, component: ComponentId, server: PostgresServer, books: Books, *, is_begun: bool = True
+    ) -> None:
+        """`is_begun`: it may run for longer than we know what it was told. If not, it has read its files as they are."""
         self.server = server
         self._component = component
         self._service = service_of(component)
@@ -84,10 +87,8 @@ class Keeper:
         self._books = books
         self._acknowledging = Acknowledging(component, server, books)
         self._followed: Settings | None = None
-        self._followed_at: Instant = 0
-        self._is_unread = (
-            True  # what was written for an earlier life, or while it came up, it may not have read
-        )
+        self._told_at: Instant = -_READS_WITHIN  # to read its files again
+        self._is_unread = is_begun  # what was written for an earlier life of ours it may not have read
         self._primary = Position()  # as the last one told, coarsely
         self._alone_since = 0
         self._spoke_under: Epoch = 0  # the newest lease that it gave its last word under
@@ -261,9 +262,10 @@ class Keeper:
             self._is_unread |= write_settings(self._instance, settings, control.minimums)
             if self._is_unread:
                 await reload(self._instance)
+                self._told_at = time.monotonic_ns()
         except (Unanswered, Unreadable, OSError, SecretError):
             return False
-        self._followed, self._followed_at, self._is_unread = settings, time.monotonic_ns(), False
+        self._followed, self._is_unread = settings, False
         return True
 
     async def _write_passwords(self) -> None:
@@ -275,14 +277,14 @@ class Keeper:
 
     async def _until_read(self) -> None:
         """Await that what was told to the server a moment ago is read: then this look can tell that it is at rest."""
-        left = self._followed_at + _READS_WITHIN - time.monotonic_ns()
+        left = self._told_at + _READS_WITHIN - time.monotonic_ns()
         if self._followed is not None and left > 0:
             await asyncio.sleep(left / SECOND)
 
     def _is_at_rest(self, standing: Standing, source: Upstream | None) -> bool:
         """Tell whether it streams from nobody, and will not before it is told otherwise."""
         is_told = source is None and self._followed is not None and self._followed.upstream is None
-        has_read = is_told and time.monotonic_ns() - self._followed_at >= _READS_WITHIN
+        has_read = is_told and time.monotonic_ns() - self._told_at >= _READS_WITHIN
         return has_read and not standing.is_receiving and standing.is_complete
 
     def _of_standby(self, standing: Standing, source: Upstream | None, newest: Epoch) -> Sight:

@@ -196,6 +196,7 @@ class PostgresCare:
         self._tell = tell
         self._woken = asyncio.Event()
         self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
+        self._met: dict[ComponentId, Incarnation] = {}  # the last life that was looked after
         self._due: dict[ComponentId, tuple[Instant, _Cue]] = {}
         self._sights: dict[ComponentId, Sight] = {}
         self._rested: dict[ComponentId, tuple[_Cue, object]] = {}  # what was known when one at rest was asked
@@ -261,7 +262,9 @@ class PostgresCare:
             return
         incarnation, keeper = self._keepers.get(id_, (None, None))
         if keeper is None or incarnation != process.incarnation or keeper.server != server:
-            keeper = Keeper(id_, server, self._books)
+            is_begun = process.adopted or self._met.get(id_) == process.incarnation
+            keeper = Keeper(id_, server, self._books, is_begun=is_begun)
+            self._met[id_] = process.incarnation
             self._keepers[id_] = process.incarnation, keeper
         sight = await self._look(component, keeper, probe, cue)
         if sight is None:
