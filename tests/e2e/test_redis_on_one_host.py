@@ -41,7 +41,7 @@ def test_the_other_server_serves_with_all_data_when_the_primary_is_killed(system
     system.start()
 
     def ask(port: int, *commands: tuple[str | int, ...]) -> list[Any] | None:
-        answers = exchange(("127.0.0.1", port), ("AUTH", PASSWORD), *commands)
+        answers = exchange(("127.0.0.1", port), ("AUTH", PASSWORD), *commands, within_s=10)
         return None if answers is None else answers[1:]
 
     def serving() -> int:
