@@ -20,6 +20,7 @@ Statement: TypeAlias = str | tuple[str, Sequence[str]]  # with arguments for $1,
 
 _GOOD: Final = {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY}
 _PROTOCOL: Final = 196608  # 3.0
+_FULL: Final = ("too many clients", "connection slots")  # as servers that speak English say it
 _KNOCK_WITHIN: Final = 0.25  # seconds for the second look at a connection that failed
 
 
@@ -166,7 +167,9 @@ async def _why(connection: pq.abc.PGconn, target: str) -> Unanswered:
         return Unanswered(Fault.REFUSED, said)
     except EOFError:
         return Unanswered(Fault.BROKEN, said)
-    # Let in, or asked who we are: then it is the authentication that failed, or the last reserved connection.
+    if not code and any(words in said for words in _FULL):
+        code = "53300"  # a place has become free since
+    # Let in, or asked who we are: then it is the authentication that failed.
     return Unanswered(fault_of(code) if code else Fault.DENIED, said, code)
 
 
