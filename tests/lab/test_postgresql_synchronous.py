@@ -80,10 +80,13 @@ def writes(database: Database, host: str, number: int) -> bool:
 
 def lose(database: Database, host: str) -> None:
     """Lose a host's member and agent; its server of the coordinator goes on."""
-    agent = database.cluster.agents[host]
+    cluster = database.cluster
+    agent = cluster.agents[host]
     agent.kill()
     agent.wait()
-    database.cluster.nemesis.kill(database.postmaster(host))
+    cluster.nemesis.kill(database.postmaster(host))
+    # What it started sees that a moment later, and could acknowledge until then: that would be true.
+    cluster.until(lambda: not cluster.processes(host, "walreceiver"), "its receiver is gone", RECOVERS_S)
 
 
 @MODES
