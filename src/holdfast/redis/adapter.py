@@ -5,6 +5,7 @@ added is its settings before it starts, and what it is told when its role change
 """
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from holdfast.redis.asking import Unanswered, Where, ask_standing
 from holdfast.redis.books import Books, where_of
 from holdfast.redis.comparing import could_speak, position_of, until_heard, why_behind
 from holdfast.redis.settings import NAME, group_of, text_of, write_settings
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DISK_WITHIN_S, _DISK_AGAIN_S = 8.0, 0.5  # less than the time that a start has
 
 
 class Redis:
@@ -62,14 +66,30 @@ class Redis:
     ) -> Result:
         """Start it as a standby that follows nobody: its care tells it whom."""
         server = _server(spec)
-        try:
-            await asyncio.to_thread(self._prepare, component, server)
-            process = _process(server, spec)
-        except LookupError:
-            return Result(Ending.FAILED, f"user {server.user!r} does not exist on this host")
-        except OSError as error:
-            return Result(Ending.FAILED, f"{error.filename or server.data}: {error.strerror}")
-        return await self._inner.start(component, process, epoch, is_primary=False, not_after=not_after)
+        if refused := await self._ready(component, server):
+            return Result(Ending.FAILED, refused)
+        # The core gives the start up only when all of its own time is over.
+        deadline = None if not_after is None else not_after + spec.start_within
+        process = _process(server, spec)
+        return await self._inner.start(component, process, epoch, is_primary=False, not_after=deadline)
+
+    async def _ready(self, component: ComponentId, server: RedisServer) -> str:
+        """Have its settings in place; return why they are not, if so.
+
+        A disk that takes nothing now may do so in a moment: to fail at once would spend all attempts within seconds.
+        """
+        end = asyncio.get_running_loop().time() + _DISK_WITHIN_S
+        while True:
+            try:
+                await asyncio.to_thread(self._prepare, component, server)
+            except LookupError:
+                return f"user {server.user!r} does not exist on this host"
+            except OSError as error:
+                if error.errno not in _FULL or asyncio.get_running_loop().time() >= end:
+                    return f"{error.filename or server.data}: {error.strerror}"
+                await asyncio.sleep(_DISK_AGAIN_S)
+            else:
+                return ""
 
     async def stop(self, component: ComponentId, spec: ProcessSpec, *, at_once: bool) -> Result:
         """Have it save and end, or end it."""
