@@ -230,10 +230,11 @@ def measure(contender: Contender, kind: Kind) -> Toll:
     at_random_phase(contender.phase_s)
     assert contender.primary() == host, "the primary moved before anything was broken"
     at = break_(contender, kind, host)
+    over = now()  # what the end of a fault sets off counts too
     is_back = True
     try:
         contender.until(
-            lambda: _is_settled(contender.history(), at), "it is whole again", COMES_BACK_S, READ_EVERY_S
+            lambda: _is_settled(contender.history(), over), "it is whole again", COMES_BACK_S, READ_EVERY_S
         )
     except AssertionError as error:
         (contender.folder / "not-back").write_text(str(error))
