@@ -2,7 +2,7 @@
 
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import HostName, MemberName, ServiceName
-from holdfast.model.standing import Status
+from holdfast.model.standing import Role, Status
 from holdfast.model.tags import Tags
 from holdfast.model.value import Value, replace
 
@@ -76,8 +76,13 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, int, int, bool, int, int, i
 
 
 def _is_behind(chosen: Candidate, others: tuple[Candidate, ...]) -> bool:
-    """Tell whether another fit member's log goes further: both stand still, or they would tell no position."""
+    """Tell whether another fit member's log goes further: both stand still, or they would tell no position.
+
+    One that serves tells its place coarsely, and all that the others have came from it.
+    """
     own = chosen.report.position
+    if chosen.report.role is Role.PRIMARY and not chosen.report.is_clear:
+        return False
     return own != (0, 0) and any(o.report.position > own and is_fit(o) and o.is_heard for o in others)
 
 

@@ -2,7 +2,8 @@
 
 from holdfast.failover.holders import Candidate, choose
 from holdfast.model.cluster import MemberReport
-from holdfast.model.standing import Status
+from holdfast.model.standing import Role, Status
+from holdfast.model.value import replace
 
 
 def candidate(
@@ -36,3 +37,12 @@ def test_who_was_assigned_before_positions_were_told_gives_way_to_a_further_log(
 def test_one_that_streams_comes_before_one_that_fell_off() -> None:
     candidates = candidate("a", leaving="its process is gone"), candidate("b", (1, 300)), candidate("c")
     assert choose(candidates, "a", None, None).member == "c"
+
+
+def test_one_that_still_serves_is_not_behind_those_that_wait_for_it() -> None:
+    # It tells its place rounded down; they stand still and tell theirs exactly, as its lease vanished for a moment.
+    serving = MemberReport(Status.UP, Role.PRIMARY, epoch=7, position=(2, 1000))
+    primary = Candidate("a", "host-a", serving, is_heard=True)
+    assert choose((primary, candidate("b", (2, 1200))), None, "a", None).member == "a"
+    ended = Candidate("a", "host-a", replace(serving, is_clear=True, role=Role.STANDBY), is_heard=True)
+    assert choose((ended, candidate("b", (2, 1200))), None, "a", None).member == "b"
