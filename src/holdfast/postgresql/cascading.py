@@ -7,12 +7,11 @@ streams from the primary itself.
 
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import ComponentId, MemberName, ServiceName, member_of, service_of
-from holdfast.model.standing import Role, Status
+from holdfast.model.standing import Role
 from holdfast.postgresql.asking import Standing
 from holdfast.postgresql.books import Books
+from holdfast.postgresql.comparing import is_running
 from holdfast.postgresql.settings import Upstream
-
-_RUNNING = (Status.UP, Status.SUSPECT, Status.DRAINING)
 
 
 def via(component: ComponentId, books: Books) -> MemberName | None:
@@ -60,4 +59,4 @@ def _is_on_way(books: Books, component: ComponentId, name: MemberName) -> bool:
 
 
 def _is_standby(report: MemberReport) -> bool:
-    return report.role is Role.STANDBY and report.status in _RUNNING
+    return report.role is Role.STANDBY and is_running(report)
