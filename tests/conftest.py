@@ -3,7 +3,8 @@
 Tests of pure code get none: they give the same answer each time. A test against real servers, processes and networks
 shares its machine, and a machine that stands still for seconds at the wrong instant makes a healthy system late. Such a
 test is run once more, and the summary shows what its first attempt said: a finding to be read, not noise. A promise of
-safety that was seen broken is final: being late may be the machine's fault, two primaries never are.
+safety that was seen broken is final, as is a test that is marked so: being late may be the machine's fault, two primaries
+never are.
 """
 
 from pathlib import Path
@@ -24,7 +25,8 @@ ORPHANS = Orphans("tests")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that may be run once more."""
     for item in items:
-        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in WORLDLY:
+        is_worldly = item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in WORLDLY
+        if is_worldly and item.get_closest_marker("final") is None:
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=PAUSE_S, rerun_except=FINAL))
 
 

@@ -495,6 +495,7 @@ def _generator(sightings: Any) -> Any:
 # --- the shared policy ----------------------------------------------------------------------------------
 
 
+@pytest.mark.final
 @staged
 async def test_of_two_who_apply_at_once_one_wins_and_the_other_is_told_of_it(stage: Stage) -> None:
     one, two = await stage.client(), await stage.client()

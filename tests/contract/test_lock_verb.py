@@ -76,12 +76,30 @@ def test_a_taken_lock_is_exit_7_and_names_the_holder(url: str, tmp_path: Path) -
         assert holder.wait(WITHIN_S) == 128 + signal.SIGTERM
 
 
+@pytest.mark.final
 def test_commands_under_one_lock_never_overlap(url: str, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     script = f"echo begin >> {journal}; sleep 0.05; echo end >> {journal}"
     running = [subprocess.Popen(lock(url, "backup", "--", "sh", "-c", script)) for _ in range(4)]
     assert [process.wait(WITHIN_S) for process in running] == [0] * 4
     assert journal.read_text().split() == ["begin", "end"] * 4
+
+
+@pytest.mark.final
+def test_a_lock_is_kept_though_others_come_and_go(url: str, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    script = f"touch {ready}; exec sleep 60"
+    holder = subprocess.Popen(lock(url, "backup", "--ttl", "2s", "--", "sh", "-c", script))
+    try:
+        wait_for(ready.exists)
+        # Whoever leaves last tidies the store up. It must not take itself for the last one.
+        for _ in range(2):
+            assert run(url, "another", "--", "true").returncode == 0
+        time.sleep(3)  # longer than the ttl: the holder has renewed it, and that must be seen
+        assert run(url, "backup", "--wait", "0s", "--", "true").returncode == 7
+    finally:
+        holder.terminate()
+        assert holder.wait(WITHIN_S) == 128 + signal.SIGTERM
 
 
 def test_a_killed_holder_takes_its_command_along_and_the_next_runs(url: str, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def at_most_at_once(history: list[Interval]) -> int:
 # --- exclusion ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.final
 @staged
 async def test_contenders_that_release_hang_or_leave_never_hold_a_lock_at_once(stage: Stage) -> None:
     history: list[Interval] = []
@@ -98,6 +99,7 @@ async def is_past(instant: Instant) -> bool:
     return now() >= instant
 
 
+@pytest.mark.final
 @staged
 async def test_a_semaphore_never_has_more_holders_than_places(stage: Stage) -> None:
     history: list[Interval] = []

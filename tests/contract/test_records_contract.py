@@ -94,6 +94,7 @@ async def test_who_holds_the_lease_no_more_changes_nothing(stage: Stage) -> None
         assert (await standing(records)).record == Record("b", epoch=2)
 
 
+@pytest.mark.final
 @staged
 async def test_of_two_writes_at_once_one_takes_effect(stage: Stage) -> None:
     client = await stage.client()

@@ -117,6 +117,7 @@ def test_haproxy_is_restarted_when_it_hangs_though_its_process_runs(system: Livi
     assert system.said("haproxy", "process_hung")
 
 
+@pytest.mark.final
 def test_singleton_moves_and_two_never_run_at_once(system: LivingSystem) -> None:
     ports = free_ports(2)
     job = {

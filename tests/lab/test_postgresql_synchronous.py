@@ -89,6 +89,7 @@ def lose(database: Database, host: str) -> None:
     cluster.until(lambda: not cluster.processes(host, "walreceiver"), "its receiver is gone", RECOVERS_S)
 
 
+@pytest.mark.final
 @MODES
 def test_no_acknowledged_row_is_lost_with_the_primarys_host(database: Database, mode: str) -> None:
     old = raised(database, mode)
@@ -163,6 +164,7 @@ def test_a_strict_wish_waits_rather_than_commit_alone(database: Database) -> Non
     cluster.until(lambda: writes(database, old, int(time.monotonic() * 1000)), "a write", RECOVERS_S)
 
 
+@pytest.mark.final
 def test_no_acknowledged_row_is_lost_if_the_next_primary_fails_too(database: Database) -> None:
     old = raised(database, "quorum")
     cluster, writer = database.cluster, Writer(database, old)

@@ -1,8 +1,10 @@
 """The embedded store's file: its tables, how it is opened, and what its errors prove."""
 
+import errno
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +15,7 @@ from holdfast.ports.coordination import Entry, UnavailableError
 
 FILE = "coordination.sqlite"
 SCHEMA_VERSION = 1
+_making = threading.Lock()  # no thread connects to a file that another one is about to close
 
 _TABLES = (
     "CREATE TABLE counter (revision INTEGER NOT NULL)",
@@ -33,8 +36,7 @@ def connect(folder: Path, busy_limit: Duration) -> sqlite3.Connection:
     """Open the store's file, and make it if it is not there; UnavailableError says why it cannot be."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite would create it readable for everybody the umask allows.
-        os.close(os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        _make_file(folder / FILE)
         connection = sqlite3.connect(
             folder / FILE, isolation_level=None, timeout=busy_limit / SECOND, check_same_thread=False
         )
@@ -50,6 +52,21 @@ def connect(folder: Path, busy_limit: Duration) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make_file(path: Path) -> None:
+    """Make the file if it is missing: SQLite would make it readable for everybody the umask allows.
+
+    One that is there is never opened here. Whoever closes a file gives up all POSIX locks that its process has on it, those of
+    SQLite's other connections included; the next process that ended would take itself for the last one then, and remove the
+    log that this one goes on writing: the same lock could be given twice.
+    """
+    with _making:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        except FileExistsError:
+            if path.is_symlink():
+                raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from None
 
 
 @contextmanager

@@ -5,10 +5,12 @@ that keeps a second agent out is on a file beside it, and the database file itse
 SQLite opens it.
 """
 
+import errno
 import fcntl
 import os
 import re
 import sqlite3
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -49,15 +51,18 @@ def as_text(raw: bytes) -> str:
 def prepare_file(path: Path) -> None:
     """Make the directory (0700) and the file (0600) if they are missing; the file is 0600 in any case.
 
-    A directory that is already there is the operator's: its mode stays.
+    A directory that is already there is the operator's: its mode stays. A file that is there is not opened: to close it would give
+    up the locks of all of this process's connections to it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        if os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)  # SQLite gives -wal and -shm the mode of the file
-    finally:
-        os.close(descriptor)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    except FileExistsError:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from None
+        if found.st_mode & 0o077:
+            path.chmod(0o600)  # SQLite gives -wal and -shm the mode of the file
 
 
 def lock_beside(path: Path) -> int:
