@@ -130,6 +130,12 @@ class Database:
         ]
         return bool(found)
 
+    def reign(self) -> int:
+        """Return the newest timeline under which a member serves; 0: none does."""
+        timeline = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
+        told = (self.on(host, f"select {timeline} where not pg_is_in_recovery()") for host in self.hosts)
+        return max((int(each) for each in told if each), default=0)
+
     def told(self, began: float) -> None:
         """Write down how long it took; shown with -rP."""
         sys.stderr.write(f"after {time.monotonic() - began:.1f}s\n")

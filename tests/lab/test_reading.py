@@ -96,9 +96,10 @@ def test_a_standby_whose_stream_is_stuck_or_that_is_promoted_is_not_read_from(
     database.until_read(other)
     database.cluster.nemesis.thaw(receiver)
     database.until_read(one, other)
+    reign = database.reign()
     database.cluster.nemesis.kill(database.postmaster(primary))
-    database.cluster.until(lambda: database.has_moved(primary), "another primary", RECOVERS_S)
-    database.cluster.until(database.is_whole, "the old primary streams", RECOVERS_S)
+    database.cluster.until(lambda: database.reign() > reign, "a new reign", RECOVERS_S)
+    database.cluster.until(database.is_whole, "the others stream", RECOVERS_S)
     promoted = database.primary()
     database.until_read(*(host for host in database.hosts if host != promoted))
 
