@@ -82,8 +82,8 @@ def fill_disk(database: Database, host: str) -> None:
     [
         (kill_postmaster, "killed by SIGKILL"),
         (freeze_postmaster, "stopped by a signal"),
-        (freeze_all, "stopped by a signal"),
-        (fill_disk, "its disk is full"),
+        pytest.param(freeze_all, "stopped by a signal", marks=pytest.mark.long),
+        pytest.param(fill_disk, "its disk is full", marks=pytest.mark.long),
     ],
 )
 def test_another_member_serves_and_the_cause_is_named(

@@ -152,6 +152,7 @@ def test_who_acknowledges_is_replaced_and_without_anybody_only_the_primary_itsel
     assert number in database.numbers(old)
 
 
+@pytest.mark.long
 def test_a_strict_wish_waits_rather_than_commit_alone(database: Database) -> None:
     old = raised(database, "quorum", strict=True)
     cluster, gone = database.cluster, others(database, old)

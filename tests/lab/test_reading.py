@@ -84,6 +84,7 @@ def test_reads_go_to_standbys_that_are_new_enough_and_to_the_primary_when_none_i
     database.until_read(one, other)
 
 
+@pytest.mark.long
 def test_a_standby_whose_stream_is_stuck_or_that_is_promoted_is_not_read_from(
     database: ReadDatabase,
 ) -> None:
