@@ -13,7 +13,7 @@ from pathlib import Path
 from holdfast.model.time import HOUR, SECOND, Duration
 from holdfast.model.value import Value, replace
 from holdfast.postgresql import files
-from holdfast.postgresql.asking import look_at_room, remote
+from holdfast.postgresql.asking import look_at_room
 from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.connecting import ask
 from holdfast.postgresql.control import Control, Unreadable, read_control
@@ -21,7 +21,7 @@ from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import Done, run
-from holdfast.postgresql.settings import Upstream, slot_on, user_on
+from holdfast.postgresql.settings import Upstream, database_of, slot_on, user_on, walsender_of
 
 Progress = Callable[[int], None]  # told how many of a hundred parts are done
 
@@ -143,11 +143,11 @@ def _refuse(instance: Instance) -> None:
 
 async def _refuse_small_room(instance: Instance, source: Upstream) -> None:
     """The old data stays until the copy is there, so there has to be room for both."""
-    user = source.user or instance.rewinder
-    target = remote(source.host, source.port, user, instance.passwords, instance.database)
     try:
         ((row,),) = await ask(
-            target, "select sum(pg_database_size(oid)) from pg_database", within=_ASK_WITHIN
+            database_of(instance, source),
+            "select sum(pg_database_size(oid)) from pg_database",
+            within=_ASK_WITHIN,
         )
     except Unanswered:
         return  # it is a courtesy: without it the copy fails later, and nothing is lost by that
@@ -161,11 +161,9 @@ async def _refuse_small_room(instance: Instance, source: Upstream) -> None:
 
 async def make_slot(instance: Instance, source: Upstream) -> None:
     """Make the slot on `source`, so that it keeps what the copy will need; NotDone otherwise."""
-    user = user_on(instance, source)
-    target = remote(source.host, source.port, user, instance.passwords, is_walsender=True)
     try:
         await ask(
-            target,
+            walsender_of(instance, source),
             f"CREATE_REPLICATION_SLOT {slot_on(instance, source)} PHYSICAL RESERVE_WAL",
             within=_ASK_WITHIN,
         )

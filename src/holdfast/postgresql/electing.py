@@ -42,13 +42,11 @@ async def elect(component: ComponentId, server: PostgresServer, books: Books, le
         return f"the coordinator does not tell who may be promoted: {kept}"
     if standing.is_primary:
         return await _again(component, books, kept, standing, lease)
-    await running.follow(instance, settings_of(component, server, books, None))
-    own = await until_at_rest(component, server)
+    own = await stand_still(component, server, books)
     if isinstance(own, str):
         return own
     if kept.record is None and server.commit is Commit.ASYNCHRONOUS:
-        await until_heard(component, books, lease, lambda each: could_serve(each) or each.is_clear)
-        why, rule = why_behind(component, own, books), Rule()
+        why, rule = await why_not_furthest(component, own, books, lease), Rule()
         timeline = why or await timelines.draw(instance, service, books, lease, own.timeline)
         return _won(component, server, rule, own, timeline)
     words = await _compared(component, books, kept.record, own, lease)
@@ -83,9 +81,19 @@ async def _again(
     return why or Won(standing.synchronous, standing.position.timeline)
 
 
-async def until_at_rest(component: ComponentId, server: PostgresServer) -> Position | str:
-    """Await that it receives nothing any more, and has found all of its log; return how far that goes."""
+async def why_not_furthest(component: ComponentId, own: Position, books: Books, lease: Epoch) -> str:
+    """Await the last words of all that could serve or are at rest; return whose log goes further than `own`."""
+    await until_heard(component, books, lease, lambda each: could_serve(each) or each.is_clear)
+    return why_behind(component, own, books)
+
+
+async def stand_still(component: ComponentId, server: PostgresServer, books: Books) -> Position | str:
+    """Have it follow nobody, and await that it receives nothing any more and has found all of its log.
+
+    Return how far that goes; in words why it does not come to rest. Unanswered, Unreadable, OSError otherwise.
+    """
     instance, before, why = instance_of(component, server), Position(), ""
+    await running.follow(instance, settings_of(component, server, books, None))
     for _ in range(int(_RESTS_S / _LOOK_AGAIN_S)):
         standing = await ask_standing(instance)
         is_still = not standing.is_receiving and standing.is_complete

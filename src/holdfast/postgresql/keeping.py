@@ -23,7 +23,6 @@ from holdfast.postgresql.asking import (
     ask_followers,
     ask_history,
     ask_standing,
-    remote,
     write,
 )
 from holdfast.postgresql.books import Books, instance_of, settings_of, source_of
@@ -44,7 +43,7 @@ from holdfast.postgresql.settings import (
     Upstream,
     is_told_to_follow,
     reload,
-    user_on,
+    walsender_of,
     write_settings,
 )
 from holdfast.postgresql.standing_in import StandIn
@@ -324,10 +323,8 @@ class Keeper:
             return
         self._alone_since = now
         instance = self._instance
-        user = user_on(instance, source)
-        target = remote(source.host, source.port, user, instance.passwords, is_walsender=True)
         try:
-            system, theirs, history = await ask_history(target)
+            system, theirs, history = await ask_history(walsender_of(instance, source))
         except (Unanswered, ValueError):
             return
         ours = standing.position

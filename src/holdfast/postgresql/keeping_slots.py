@@ -13,12 +13,12 @@ from types import MappingProxyType
 from holdfast.model.ids import MemberName
 from holdfast.model.time import MILLISECOND, SECOND, Duration
 from holdfast.postgresql import slots
-from holdfast.postgresql.asking import ASK_WITHIN, Standing, remote
+from holdfast.postgresql.asking import ASK_WITHIN, Standing
 from holdfast.postgresql.connecting import ask
 from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.instance import Instance, slot_name
 from holdfast.postgresql.position import Lsn, parse_lsn
-from holdfast.postgresql.settings import Upstream
+from holdfast.postgresql.settings import Upstream, database_of
 
 _EVERY: Duration = 2 * SECOND
 _ASIDE_WITHIN: Duration = 200 * MILLISECOND
@@ -80,7 +80,5 @@ class SlotKeeping:
 
     async def _ask(self, at: Upstream, within: Duration) -> dict[str, Lsn]:
         """Return from where each slot there keeps the log; Unanswered otherwise."""
-        instance = self._instance
-        target = remote(at.host, at.port, at.user or instance.rewinder, instance.passwords, instance.database)
-        (rows,) = await ask(target, _KEPT, within=within)
+        (rows,) = await ask(database_of(self._instance, at), _KEPT, within=within)
         return {name or "": parse_lsn(restart or "0/0") for name, restart in rows}

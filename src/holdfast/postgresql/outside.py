@@ -12,7 +12,7 @@ from holdfast.model.ids import ServiceName
 from holdfast.model.postgresql import Outside, PostgresServer
 from holdfast.model.time import SECOND, Duration, Instant
 from holdfast.model.value import replace
-from holdfast.postgresql.asking import ASK_WITHIN, ask_history, remote
+from holdfast.postgresql.asking import ASK_WITHIN, ask_history
 from holdfast.postgresql.books import Books
 from holdfast.postgresql.bootstrap import Passwords
 from holdfast.postgresql.connecting import ask
@@ -28,7 +28,7 @@ from holdfast.postgresql.position import (
     parse_history,
     relation,
 )
-from holdfast.postgresql.settings import Upstream, user_on
+from holdfast.postgresql.settings import Upstream, walsender_of
 
 _ASK_AGAIN: Duration = 2 * SECOND
 
@@ -56,7 +56,7 @@ async def entered(instance: Instance, server: PostgresServer, source: Upstream) 
         return source
     guest = replace(source, user=server.follows.user)
     try:
-        await ask(_walsender(instance, guest), "IDENTIFY_SYSTEM", within=ASK_WITHIN)
+        await ask(walsender_of(instance, guest), "IDENTIFY_SYSTEM", within=ASK_WITHIN)
     except Unanswered as unanswered:
         if unanswered.fault is Fault.DENIED:
             return source  # it is open for writes, and knows our own
@@ -86,7 +86,7 @@ class Entrance:
 async def ask_outside(instance: Instance, outside: Outside) -> tuple[str, Position, History]:
     """Return the server's system identifier, position and history; Unanswered otherwise."""
     try:
-        return await ask_history(_walsender(instance, upstream_of(outside)), 2 * ASK_WITHIN)
+        return await ask_history(walsender_of(instance, upstream_of(outside)), 2 * ASK_WITHIN)
     except ValueError as error:
         raise Unanswered(Fault.OTHER, f"its history is not understood: {error}") from None
 
@@ -126,8 +126,3 @@ def own_history(instance: Instance, timeline: Timeline) -> History | None:
         return parse_history(timeline, text) if text else None
     except ValueError:
         return None
-
-
-def _walsender(instance: Instance, source: Upstream) -> str:
-    user = user_on(instance, source)
-    return remote(source.host, source.port, user, instance.passwords, is_walsender=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from holdfast.model.time import HOUR, MINUTE, SECOND, Duration
 from holdfast.model.value import Value
 from holdfast.postgresql import files
-from holdfast.postgresql.asking import ask_history, remote
+from holdfast.postgresql.asking import ask_history
 from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.connecting import ask, conninfo
 from holdfast.postgresql.control import Control, State, Unreadable, read_control
@@ -21,7 +21,7 @@ from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.position import History, Lsn, parse_lsn, show_lsn
 from holdfast.postgresql.postmaster import look
 from holdfast.postgresql.programs import run
-from holdfast.postgresql.settings import Upstream, configuration_files, user_on
+from holdfast.postgresql.settings import Upstream, configuration_files, database_of, walsender_of
 from holdfast.postgresql.single_user import recover_alone
 
 _ASK_WITHIN = 5 * SECOND
@@ -62,7 +62,7 @@ async def advise(instance: Instance, source: Upstream, system: str, *, may_recov
     if control.system != system:
         return Advice(Way.REFUSE, f"its data is of system {control.system}, not of {system}")
     try:
-        theirs, primary, history = await ask_history(_walsender(instance, source), _ASK_WITHIN)
+        theirs, primary, history = await ask_history(walsender_of(instance, source), _ASK_WITHIN)
         checkpointed = await _ask_checkpointed(instance, source)
     except Unanswered as unanswered:
         return Advice(Way.WAIT, f"{source.host}:{source.port} does not answer: {unanswered}")
@@ -183,11 +183,6 @@ def _forget_marks(folder: Path) -> None:
     (folder / "recovery.signal").unlink(missing_ok=True)
 
 
-def _walsender(instance: Instance, source: Upstream) -> str:
-    user = user_on(instance, source)
-    return remote(source.host, source.port, user, instance.passwords, is_walsender=True)
-
-
 def _rewinder(instance: Instance, source: Upstream) -> str:
     return conninfo(
         host=source.host,
@@ -201,8 +196,6 @@ def _rewinder(instance: Instance, source: Upstream) -> str:
 
 async def _ask_checkpointed(instance: Instance, source: Upstream) -> int | None:
     """Return on which timeline the source wrote its last checkpoint; None: it is a standby."""
-    user = source.user or instance.rewinder
-    target = remote(source.host, source.port, user, instance.passwords, instance.database)
     question = "select pg_is_in_recovery(), timeline_id from pg_control_checkpoint()"
-    ((row,),) = await ask(target, question, within=_ASK_WITHIN)
+    ((row,),) = await ask(database_of(instance, source), question, within=_ASK_WITHIN)
     return None if row[0] == "t" else int(row[1] or 0)

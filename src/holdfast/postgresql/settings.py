@@ -11,7 +11,7 @@ from pathlib import Path
 
 from holdfast.model.postgresql import OWN_PARAMETERS
 from holdfast.model.value import Value
-from holdfast.postgresql.asking import ASK_WITHIN, local
+from holdfast.postgresql.asking import ASK_WITHIN, local, remote
 from holdfast.postgresql.connecting import ask, conninfo
 from holdfast.postgresql.control import HOT_STANDBY_PARAMETERS
 from holdfast.postgresql.files import read_file, write_file
@@ -115,6 +115,18 @@ def _primary_conninfo(instance: Instance, upstream: Upstream) -> str:
 def user_on(instance: Instance, upstream: Upstream) -> str:
     """Return the role under which the instance streams from `upstream`."""
     return upstream.user or instance.replicator
+
+
+def walsender_of(instance: Instance, upstream: Upstream) -> str:
+    """Return how the instance reaches `upstream` by the replication protocol: see `asking.remote`."""
+    user = user_on(instance, upstream)
+    return remote(upstream.host, upstream.port, user, instance.passwords, is_walsender=True)
+
+
+def database_of(instance: Instance, upstream: Upstream) -> str:
+    """Return how the instance asks the database of `upstream`: under the role from outside where its data comes from there."""
+    user = upstream.user or instance.rewinder
+    return remote(upstream.host, upstream.port, user, instance.passwords, instance.database)
 
 
 def slot_on(instance: Instance, upstream: Upstream) -> str:

@@ -16,8 +16,7 @@ from holdfast.postgresql.asking import Standing, ask_followers, ask_standing
 from holdfast.postgresql.books import Books, instance_of, settings_of
 from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.cloning import make_slot
-from holdfast.postgresql.comparing import could_serve, until_heard, why_behind
-from holdfast.postgresql.electing import until_at_rest
+from holdfast.postgresql.electing import stand_still, why_not_furthest
 from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.outside import upstream_of, why_apart
@@ -40,12 +39,10 @@ async def begin(component: ComponentId, server: PostgresServer, books: Books, le
         return f"the coordinator does not tell who may be promoted: {kept}"
     if kept.record is not None:
         return f"commits waited for standbys here, and {kept.record.words}: remove follows until that is over"
-    await running.follow(instance, settings_of(component, server, books, None))
-    own = await until_at_rest(component, server)
+    own = await stand_still(component, server, books)
     if isinstance(own, str):
         return own
-    await until_heard(component, books, lease, lambda each: could_serve(each) or each.is_clear)
-    if why := why_behind(component, own, books):
+    if why := await why_not_furthest(component, own, books, lease):
         return why
     with suppress(Unanswered):  # what is not known now shows later: nothing here is changed by following
         if why := await why_apart(instance, server.follows, (await ask_standing(instance)).system, own):
