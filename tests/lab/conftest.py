@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.lab.fixtures import etcd3, etcd5, sites, zookeeper3, zookeeper5
+from tests.lab.fixtures import database, etcd3, etcd5, sites, zookeeper3, zookeeper5
 
-__all__ = ["etcd3", "etcd5", "sites", "zookeeper3", "zookeeper5"]
+__all__ = ["database", "etcd3", "etcd5", "sites", "zookeeper3", "zookeeper5"]
 
 COLUMNS = ("verdict", "seed", "outage", "lost", "whole again", "faults")
 

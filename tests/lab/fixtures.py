@@ -1,19 +1,21 @@
-"""Fixtures of the lab: a cluster per engine and size, on a site that all tests of a run share.
+"""Fixtures of the lab: a cluster per engine and size, on a site that all tests of a run share, and a database on one.
 
 A folder that uses them names them in its conftest: `from tests.lab.fixtures import *`. Raising a site takes about a second
 with etcd and some seconds with ZooKeeper's three JVMs, so it is raised once, when first asked for.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.lab.databases import Database
 from tests.lab.hosts import Cluster, Site
 from tests.lab.network import is_permitted
 
-__all__ = ["etcd3", "etcd5", "sites", "zookeeper3", "zookeeper5"]
+__all__ = ["database", "etcd3", "etcd5", "sites", "zookeeper3", "zookeeper5"]
 
 
 class Sites:
@@ -69,3 +71,13 @@ def zookeeper3(sites: Sites, tmp_path: Path) -> Iterator[Cluster]:
 def zookeeper5(sites: Sites, tmp_path: Path) -> Iterator[Cluster]:
     with Cluster(sites.get("zookeeper", 5), tmp_path) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def database(etcd3: Cluster) -> Iterator[Database]:
+    made = Database(etcd3)
+    try:
+        yield made
+    finally:
+        etcd3.site.restore(etcd3.nemesis)
+        shutil.rmtree(made.folder, ignore_errors=True)

@@ -1,25 +1,10 @@
 """PostgreSQL on three hosts, from nothing, broken and mended: judged by what servers answer, not by what agents say."""
 
-import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-
-import pytest
 
 from tests.lab.databases import RECOVERS_S, Database
-from tests.lab.hosts import Cluster
 from tests.lab.several_hosts import ask, is_well
-
-
-@pytest.fixture
-def database(etcd3: Cluster) -> Iterator[Database]:
-    made = Database(etcd3)
-    try:
-        yield made
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def test_from_nothing_comes_a_primary_with_two_standbys(database: Database) -> None:

@@ -1,22 +1,8 @@
 """A standby streams from another one, from the primary while that one is gone, and from it again."""
 
-import shutil
-from collections.abc import Iterator
-
 import pytest
 
 from tests.lab.databases import RECOVERS_S, Database
-from tests.lab.hosts import Cluster
-
-
-@pytest.fixture
-def database(etcd3: Cluster) -> Iterator[Database]:
-    made = Database(etcd3)
-    try:
-        yield made
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def sender(database: Database, host: str) -> str | None:

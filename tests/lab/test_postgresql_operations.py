@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,20 +12,9 @@ import pytest
 
 from tests.contract.postgresql.stage import owner
 from tests.lab.databases import PARAMETERS, PORT, RECOVERS_S, Database
-from tests.lab.hosts import Cluster
 from tests.lab.several_hosts import ask
 
 LEASE = "10s"  # no host is lost here
-
-
-@pytest.fixture
-def database(etcd3: Cluster) -> Iterator[Database]:
-    made = Database(etcd3)
-    try:
-        yield made
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def as_owner(database: Database, host: str, *words: str) -> None:

@@ -15,16 +15,6 @@ LEASE = "2s"
 
 
 @pytest.fixture
-def database(etcd3: Cluster) -> Iterator[Database]:
-    made = Database(etcd3)
-    try:
-        yield made
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        shutil.rmtree(made.folder, ignore_errors=True)
-
-
-@pytest.fixture
 def outside(etcd3: Cluster) -> Iterator[OutsideDatabase]:
     made = OutsideDatabase(etcd3)
     try:

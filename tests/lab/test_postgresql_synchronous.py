@@ -1,30 +1,17 @@
 """Synchronous and quorum commit on three hosts: what was acknowledged is there, whoever was lost."""
 
-import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.lab.databases import RECOVERS_S, Database
-from tests.lab.hosts import Cluster
 from tests.lab.several_hosts import ask, seen_from
 
 MODES = pytest.mark.parametrize("mode", [pytest.param("synchronous", marks=pytest.mark.long), "quorum"])
 LEASE = "3s"  # as it is unless the file says otherwise
 VOTERS = {"synchronous": 1, "quorum": 2}
-
-
-@pytest.fixture
-def database(etcd3: Cluster) -> Iterator[Database]:
-    made = Database(etcd3)
-    try:
-        yield made
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 class Writer:
