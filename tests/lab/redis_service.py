@@ -70,10 +70,10 @@ class RedisService:
             },
         }
 
-    def raise_up(self, parameters: dict[str, str] | None = None, **more: Any) -> None:
+    def raise_up(self, parameters: dict[str, str] | None = None, lease: str = "2s", **more: Any) -> None:
         """Start everything; append-only files are kept unless `parameters` say otherwise."""
         service = self.service({"appendonly": "yes"} if parameters is None else parameters, **more)
-        self.cluster.write({SERVICE: service}, lease="2s")
+        self.cluster.write({SERVICE: service}, lease=lease)
         self.cluster.start_agents()
         self.cluster.until(self.is_whole, "a primary and two standbys that follow it", RECOVERS_S)
         wait = "all is well"
