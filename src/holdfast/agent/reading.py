@@ -3,14 +3,15 @@
 Apart, so that a question about age that hangs never delays the one about life.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
 from holdfast.agent import clock
+from holdfast.agent.looking import Looking
 from holdfast.detect.freshness import Freshness, Heard
+from holdfast.model.duty import member_policy
 from holdfast.model.events import Event, Probed
-from holdfast.model.ids import ComponentId, Incarnation
+from holdfast.model.ids import ComponentId, Incarnation, service_of
 from holdfast.model.observation import Failure, Layer, Observation, Outcome
 from holdfast.model.policy import Managed, ProbePolicy
 from holdfast.model.reading import ReadingCheck, ReadPolicy
@@ -70,45 +71,43 @@ class ReadingCare:
         self._hear = hear
         self._readers: dict[ComponentId, Reader] = {}
         self._due: dict[ComponentId, Instant] = {}
+        self._looking = Looking(self._members, self._ask, _LOOK_AGAIN_S)
 
     async def run(self) -> None:
         """Ask them until cancelled."""
-        while True:
-            standbys = self._standbys()
-            for gone in self._readers.keys() - {each.id for each in standbys}:
-                del self._readers[gone]
-            await asyncio.gather(*(self._ask(each) for each in standbys))
-            await asyncio.sleep(_LOOK_AGAIN_S)
+        await self._looking.run()
 
-    def _standbys(self) -> list[_Standby]:
-        state, found = self._state(), []
-        for service in state.policy.services.values():
-            rules = service.traffic.read_only if service.traffic is not None else None
-            if rules is None:
-                continue
-            for id_, member in zip(service.components, service.members, strict=True):
-                component, server = state.components[id_], member.run.managed
-                probe = next((one for one in member.probes if isinstance(one.check, ReadingCheck)), None)
-                if probe is None or server is None or component.role is not Role.STANDBY:
-                    continue
-                if isinstance(component.process, ProcessRunning):
-                    found.append(_Standby(id_, component.process.incarnation, server, probe, rules))
-        return found
+    def _members(self) -> Iterator[ComponentId]:
+        for service in self._state().policy.services.values():
+            if service.traffic is not None and service.traffic.read_only is not None:
+                yield from service.components
 
-    async def _ask(self, standby: _Standby) -> None:
-        now, probe = clock.now(), standby.probe
-        asking = (
-            self._hear(standby.id, standby.server, probe.timeout)
-            if now >= self._due.get(standby.id, 0)
-            else None
-        )
+    def _standby(self, id_: ComponentId) -> _Standby | None:
+        state, member = self._state(), member_policy(self._state(), id_)
+        component, service = state.components.get(id_), state.policy.services.get(service_of(id_))
+        rules = service.traffic.read_only if service is not None and service.traffic is not None else None
+        if component is None or member is None or rules is None or component.role is not Role.STANDBY:
+            return None
+        probe = next((one for one in member.probes if isinstance(one.check, ReadingCheck)), None)
+        server, process = member.run.managed, component.process
+        if probe is None or server is None or not isinstance(process, ProcessRunning):
+            return None
+        return _Standby(id_, process.incarnation, server, probe, rules)
+
+    async def _ask(self, id_: ComponentId) -> None:
+        standby, now = self._standby(id_), clock.now()
+        if standby is None:
+            self._readers.pop(id_, None)
+            return
+        probe = standby.probe
+        asking = self._hear(id_, standby.server, probe.timeout) if now >= self._due.get(id_, 0) else None
         if asking is None:
             return
-        reader = self._readers.get(standby.id)
+        reader = self._readers.get(id_)
         if reader is None or reader.standby != standby:
-            reader = self._readers[standby.id] = Reader(standby)
+            reader = self._readers[id_] = Reader(standby)
         observation = reader.judge(await asking, now)
         is_doubtful = observation is None or observation.outcome is Outcome.FAILED
-        self._due[standby.id] = now + (probe.every_suspect if is_doubtful else probe.every)
+        self._due[id_] = now + (probe.every_suspect if is_doubtful else probe.every)
         if observation is not None:
-            self._put(Probed(standby.id, probe.name, standby.incarnation, observation))
+            self._put(Probed(id_, probe.name, standby.incarnation, observation))

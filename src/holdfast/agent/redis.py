@@ -12,37 +12,34 @@ from typing import NamedTuple
 from holdfast.agent import clock
 from holdfast.agent.log import Level, Line
 from holdfast.agent.reading import ReadingCare
+from holdfast.agent.server_care import ServerCare
 from holdfast.agent.turning import Turning
 from holdfast.detect.freshness import Heard
 from holdfast.loop.reporting import report_members
 from holdfast.model.cluster import MemberReport
-from holdfast.model.events import Event, Probed
+from holdfast.model.events import Event
 from holdfast.model.ids import (
     ComponentId,
     Epoch,
-    Incarnation,
     MemberName,
     ServiceName,
     component_id,
     member_of,
     service_of,
 )
-from holdfast.model.observation import Failure, Layer, Observation, Outcome
 from holdfast.model.policy import Managed, ProbePolicy
 from holdfast.model.redis import RedisCheck, RedisServer
+from holdfast.model.sight import Sight
 from holdfast.model.standing import Role
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.tags import Tags
-from holdfast.model.time import Duration, Instant
-from holdfast.model.value import replace
+from holdfast.model.time import Duration
 from holdfast.ports.components import Components
 from holdfast.redis.adapter import Redis
 from holdfast.redis.books import Books, where_of
-from holdfast.redis.keeping import Keeper, Sight
+from holdfast.redis.keeping import Keeper
 from holdfast.redis.reading import hear
 from holdfast.redis.sentinel import Sentinels, Served
-
-_LOOK_AGAIN_S = 0.05
 
 
 class Grips:
@@ -193,8 +190,10 @@ class _Cue(NamedTuple):
     role: Role
 
 
-class RedisCare:
+class RedisCare(ServerCare[RedisServer, Keeper, Sight, _Cue]):
     """The servers of this host, each looked at as often as its probe says, and at once when the lease changes."""
+
+    kinds = (RedisServer, RedisCheck)
 
     def __init__(
         self,
@@ -203,105 +202,27 @@ class RedisCare:
         put: Callable[[Event], None],
         refresh: Callable[[], None],
     ) -> None:
-        """`refresh`: what the members' reports are supplemented with has changed."""
+        super().__init__(state, put, refresh)
         self._books = books
-        self._state = state
-        self._put = put
-        self._refresh = refresh
-        self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
-        self._due: dict[ComponentId, tuple[Instant, _Cue]] = {}
-        self._sights: dict[ComponentId, Sight] = {}
 
-    def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
-        """Return the reports of this host's members with what is known of their data."""
-        return reports | {
-            id_: replace(
-                reports[id_],
-                position=sight.position,
-                position_under=sight.position_under if reports[id_].is_clear else 0,
-                unfit=reports[id_].unfit or sight.unfit,
-            )
-            for id_, sight in self._sights.items()
-            if id_ in reports
-        }
+    def _cue(self, component: ComponentState) -> _Cue:
+        service = service_of(component.id)
+        return _Cue(self._books.newest_lease(service), self._books.primary(service), component.role)
 
-    async def run(self) -> None:
-        """Care for them until cancelled."""
-        looks: dict[ComponentId, asyncio.Task[None]] = {}
-        try:
-            while True:
-                for each in self._members():
-                    # Each on its own: one that does not answer must not keep the others from being looked at.
-                    look = looks.get(each[0].id)
-                    if look is None or look.done():
-                        if look is not None:
-                            look.result()  # a fault of ours is not to be passed over
-                        looks[each[0].id] = asyncio.create_task(
-                            self._care(*each), name=f"look at {each[0].id}"
-                        )
-                await asyncio.sleep(_LOOK_AGAIN_S)
-        finally:
-            for look in looks.values():
-                look.cancel()
-            await asyncio.gather(*looks.values(), return_exceptions=True)
+    def _begin(self, component: ComponentState, server: RedisServer, _: ProcessRunning) -> Keeper:
+        return Keeper(component.id, server, self._books)
 
-    def _members(self) -> list[tuple[ComponentState, RedisServer, ProbePolicy]]:
-        state, found = self._state(), []
-        for service in state.policy.services.values():
-            for id_, member in zip(service.components, service.members, strict=True):
-                probe = next((one for one in member.probes if isinstance(one.check, RedisCheck)), None)
-                if isinstance(member.run.managed, RedisServer) and probe is not None:
-                    found.append((state.components[id_], member.run.managed, probe))
-        return found
+    async def _look(
+        self, component: ComponentState, keeper: Keeper, probe: ProbePolicy, _: _Cue
+    ) -> Sight | None:
+        return await keeper.look(component.role, component.epoch, probe.timeout)
 
-    async def _care(self, component: ComponentState, server: RedisServer, probe: ProbePolicy) -> None:
-        id_, process = component.id, component.process
-        service, now = service_of(id_), clock.now()
-        cue = _Cue(self._books.newest_lease(service), self._books.primary(service), component.role)
-        if not isinstance(process, ProcessRunning):
-            self._keepers.pop(id_, None)
-            # One that does not run has nothing to tell: what it had it has when it runs again.
-            is_over = isinstance(process, ProcessAbsent)
-            self._see(id_, Sight(position_under=cue.lease) if is_over else None)
-            return
-        due, last_cue = self._due.get(id_, (0, None))
-        if now < due and cue == last_cue and id_ in self._keepers:
-            return
-        incarnation, keeper = self._keepers.get(id_, (None, None))
-        if keeper is None or incarnation != process.incarnation or keeper.server != server:
-            keeper = Keeper(id_, server, self._books)
-            self._keepers[id_] = process.incarnation, keeper
-        sight = await keeper.look(component.role, component.epoch, probe.timeout)
+    async def _rest(self, component: ComponentState, _: RedisServer, cue: _Cue) -> None:
+        # One that does not run has nothing to tell: what it had it has when it runs again.
+        is_over = isinstance(component.process, ProcessAbsent)
+        self._see(component.id, Sight(position_under=cue.lease) if is_over else None)
+
+    def _is_doubtful(self, component: ComponentState, sight: Sight, _: _Cue) -> bool:
         # A standby that follows nobody is about to be compared, or to be given somebody to follow.
-        is_short = bool(sight.problem) or (
-            component.role is Role.STANDBY and bool(sight.unfit or sight.position[0])
-        )
-        self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
-        found = self._state().components.get(id_)
-        if found is None or found.role is not component.role or found.process != process:
-            return  # it changed meanwhile: what was seen is of nobody's interest
-        self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
-        self._see(id_, sight)
-
-    def _see(self, id_: ComponentId, sight: Sight | None) -> None:
-        known = self._sights.get(id_)
-        told = None if sight is None else replace(sight, problem="", warning="", is_unknown=False)
-        if known == told:
-            return
-        if told is None:
-            del self._sights[id_]
-        else:
-            self._sights[id_] = told
-        self._refresh()
-
-
-def _observed(sight: Sight, asked_at: Instant) -> Observation:
-    at = clock.now()
-    outcome, layer, failure, text = Outcome.PASSED, Layer.CONTENT, Failure.NONE, ""
-    if sight.is_unknown:
-        outcome, layer, text = Outcome.UNKNOWN, Layer.ANSWER, sight.unfit or "it changes its role"
-    elif sight.problem:
-        outcome, layer, failure, text = Outcome.FAILED, Layer.ANSWER, Failure.STATUS, sight.problem
-    elif sight.warning:
-        outcome, text = Outcome.DEGRADED, sight.warning
-    return Observation(outcome, layer, failure, at - asked_at, at, text)
+        is_alone = component.role is Role.STANDBY and bool(sight.unfit or sight.position[0])
+        return bool(sight.problem) or is_alone

@@ -14,7 +14,7 @@ from holdfast.model.ids import ComponentId, Epoch, service_of
 from holdfast.model.postgresql import PostgresServer
 from holdfast.model.standing import Role
 from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
-from holdfast.model.value import Value, replace
+from holdfast.model.value import replace
 from holdfast.postgresql import cascading, running
 from holdfast.postgresql.acknowledging import Acknowledging
 from holdfast.postgresql.asking import (
@@ -46,30 +46,13 @@ from holdfast.postgresql.settings import (
     walsender_of,
     write_settings,
 )
+from holdfast.postgresql.sight import Sight
 from holdfast.postgresql.standing_in import StandIn
 from holdfast.postgresql.synchronous import Rule
 
 _ALONE_FOR: Duration = SECOND  # a standby that streams from nobody for so long is asked whether it diverged
 _OPEN = "it is open for writes, and so it cannot follow {}: remove follows, or its members' data to have it cloned from there"
 _READS_WITHIN: Duration = 100 * MILLISECOND  # a reload wakes whoever would start to receive anew
-
-
-class Sight(Value, frozen=True):
-    """What was seen of a server in one look."""
-
-    problem: str = ""  # why it does not do what it should; empty: it does
-    is_unknown: bool = False  # it is on its way from one role to another: that is no failure
-    is_unopened: bool = False  # it stood in for a server outside, and is to be primary now
-    starting: str = ""  # it comes up, and this is how far it is
-    warning: str = ""  # it serves, and something is wrong all the same
-    position: tuple[int, int] = (0, 0)  # while it stands still, or of a primary, coarsely
-    position_under: Epoch = 0  # the lease under which that is its last word; see comparing.py
-    unfit: str = ""  # why it must not be promoted
-    streams_under: Epoch = (
-        0  # of a standby that feeds another one: the lease of the primary that it streams from
-    )
-    commits: str = ""  # of a primary: for whom its commits wait
-    note: str = ""  # what an operator should know of its parameters
 
 
 class Keeper:

@@ -6,9 +6,9 @@ itself what only it has, and takes a copy where its stream of writes went anothe
 
 from holdfast.model.ids import ComponentId, Epoch, service_of
 from holdfast.model.redis import RedisServer
+from holdfast.model.sight import Sight
 from holdfast.model.standing import Role
 from holdfast.model.time import Duration
-from holdfast.model.value import Value
 from holdfast.redis import running
 from holdfast.redis.asking import (
     Fault,
@@ -28,17 +28,6 @@ from holdfast.redis.settings import NOBODY
 
 # What another primary would not do better: it has the same data, the same limits and the same clients.
 _NO_REASON_TO_MOVE = frozenset({Fault.TOO_FEW_STANDBYS, Fault.NO_MEMORY, Fault.FULL})
-
-
-class Sight(Value, frozen=True):
-    """What was seen of a server in one look."""
-
-    problem: str = ""  # why it does not do what it should; empty: it does
-    warning: str = ""  # what it cannot do, and nobody else could
-    is_unknown: bool = False  # it is on its way from one role to another, or comes up: that is no failure
-    position: Position = NOT_TOLD  # while it stands still, or of a primary, coarsely
-    position_under: Epoch = 0  # the lease under which that is its last word; see comparing.py
-    unfit: str = ""  # why it must not be promoted
 
 
 class Keeper:

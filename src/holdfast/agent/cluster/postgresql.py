@@ -5,23 +5,22 @@ The core learns what a server answers as it learns of any probe; the cluster lea
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 from holdfast.agent import clock
 from holdfast.agent.cluster.clustering import Clustering
 from holdfast.agent.cluster.member_books import MemberBooks
-from holdfast.agent.cluster.turning import ClusterTurned
 from holdfast.agent.log import Level, Line
 from holdfast.agent.reading import ReadingCare
+from holdfast.agent.server_care import ServerCare
 from holdfast.agent.turning import Turning
 from holdfast.coordination.recipes.answers import Done
 from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.coordination.recipes.records import Records
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import MemberReport
-from holdfast.model.duty import is_ended_by_us, pause_of
-from holdfast.model.events import Event, Probed
+from holdfast.model.duty import pause_of
+from holdfast.model.events import Event
 from holdfast.model.ids import (
     ComponentId,
     Epoch,
@@ -30,12 +29,10 @@ from holdfast.model.ids import (
     ServiceName,
     service_of,
 )
-from holdfast.model.observation import Failure, Layer, Observation, Outcome
 from holdfast.model.policy import ProbePolicy
 from holdfast.model.postgresql import Kept, PostgresCheck, PostgresServer, Record
 from holdfast.model.standing import Role
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
-from holdfast.model.time import Instant
 from holdfast.model.value import replace
 from holdfast.ports.components import Components
 from holdfast.ports.coordination import Condition, ConflictError, Coordinator, UnavailableError, UnknownError
@@ -43,11 +40,11 @@ from holdfast.postgresql.adapter import Postgres
 from holdfast.postgresql.books import instance_of
 from holdfast.postgresql.bootstrap import Passwords
 from holdfast.postgresql.comparing import end_at_rest
-from holdfast.postgresql.keeping import Keeper, Sight
+from holdfast.postgresql.keeping import Keeper
 from holdfast.postgresql.reading import hear_member
 from holdfast.postgresql.settings import Upstream
+from holdfast.postgresql.sight import Sight
 
-_LOOK_AGAIN_S = 0.05
 _NOTICES_S = 0.02  # that a look is of no use any more
 _UNSEEN = "it was not asked yet how far its log goes"
 
@@ -161,7 +158,7 @@ def look_after_servers(
         say(Line(Level.INFO, component, "data", what))
 
     care = PostgresCare(books, lambda: turning.state, turning.put, clustering.refresh, tell)
-    clustering.turning.follow(care.wake)
+    clustering.turning.follow_view(care.wake)
     clustering.supplemented = care.supplemented
     clustering.more_works = (
         ("postgresql", care.run),
@@ -177,8 +174,10 @@ class _Cue(NamedTuple):
     primary: MemberName | None  # whom to follow
 
 
-class PostgresCare:
+class PostgresCare(ServerCare[PostgresServer, Keeper, Sight, _Cue]):
     """The servers of this host, each looked at as often as its probe says, and at once when the lease changes."""
+
+    kinds = (PostgresServer, PostgresCheck)
 
     def __init__(
         self,
@@ -188,96 +187,31 @@ class PostgresCare:
         refresh: Callable[[], None],
         tell: Callable[[ComponentId, str], None],
     ) -> None:
-        """`refresh`: what the members' reports are supplemented with has changed. `tell` hears what people should know."""
+        """`tell` hears what people should know."""
+        super().__init__(state, put, refresh)
         self._books = books
-        self._state = state
-        self._put = put
-        self._refresh = refresh
         self._tell = tell
-        self._woken = asyncio.Event()
-        self._keepers: dict[ComponentId, tuple[Incarnation, Keeper]] = {}
         self._met: dict[ComponentId, Incarnation] = {}  # the last life that was looked after
-        self._due: dict[ComponentId, tuple[Instant, _Cue]] = {}
-        self._sights: dict[ComponentId, Sight] = {}
         self._rested: dict[ComponentId, tuple[_Cue, object]] = {}  # what was known when one at rest was asked
-
-    def wake(self, turned: ClusterTurned) -> None:
-        """Follow the cluster loop: somebody else may hold the lease."""
-        if turned.after.view is not turned.before.view:
-            self._woken.set()
 
     def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
         """Return the reports of this host's members with what is known of their logs."""
-        reports = reports | {
-            component.id: replace(reports[component.id], unfit=_UNSEEN)
-            for component, _, _ in self._members()
-            if component.id not in self._sights
-            and component.id in reports
-            and reports[component.id].is_clear
-            and not reports[component.id].unfit
+        unseen = (id_ for id_, _, _ in self._members() if id_ in reports and id_ not in self._sights)
+        told = {
+            id_: replace(reports[id_], unfit=_UNSEEN)
+            for id_ in unseen
+            if reports[id_].is_clear and not reports[id_].unfit
         }
-        return reports | {
-            id_: replace(
-                reports[id_],
-                position=sight.position,
-                position_under=sight.position_under if reports[id_].is_clear else 0,
-                streams_under=sight.streams_under,
-                commits=sight.commits,
-                note=sight.note,
-                unfit=reports[id_].unfit or sight.unfit,
-            )
-            for id_, sight in self._sights.items()
-            if id_ in reports
-        }
+        return super().supplemented(reports | told)
 
-    async def run(self) -> None:
-        """Care for them until cancelled."""
-        while True:
-            self._woken.clear()
-            await asyncio.gather(*(self._care(*each) for each in self._members()))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_AGAIN_S):
-                    await self._woken.wait()
+    def _cue(self, component: ComponentState) -> _Cue:
+        service = service_of(component.id)
+        return _Cue(self._books.newest_lease(service), self._books.primary(service))
 
-    def _members(self) -> list[tuple[ComponentState, PostgresServer, ProbePolicy]]:
-        state, found = self._state(), []
-        for service in state.policy.services.values():
-            for id_, member in zip(service.components, service.members, strict=True):
-                probe = next((one for one in member.probes if isinstance(one.check, PostgresCheck)), None)
-                if isinstance(member.run.managed, PostgresServer) and probe is not None:
-                    found.append((state.components[id_], member.run.managed, probe))
-        return found
-
-    async def _care(self, component: ComponentState, server: PostgresServer, probe: ProbePolicy) -> None:
-        id_, process = component.id, component.process
-        service, now = service_of(id_), clock.now()
-        cue = self._cue(service)
-        if not isinstance(process, ProcessRunning):
-            self._keepers.pop(id_, None)
-            await self._ask_at_rest(component, server, cue)
-            return
-        self._rested.pop(id_, None)
-        due, last_cue = self._due.get(id_, (0, None))
-        if now < due and cue == last_cue and id_ in self._keepers:
-            return
-        incarnation, keeper = self._keepers.get(id_, (None, None))
-        if keeper is None or incarnation != process.incarnation or keeper.server != server:
-            is_begun = process.adopted or self._met.get(id_) == process.incarnation
-            keeper = Keeper(id_, server, self._books, is_begun=is_begun)
-            self._met[id_] = process.incarnation
-            self._keepers[id_] = process.incarnation, keeper
-        sight = await self._look(component, keeper, probe, cue)
-        if sight is None:
-            return
-        # A standby that nobody gives a log to is about to be compared, or to be given one.
-        is_short = bool(sight.problem) or (component.role is Role.STANDBY and cue.primary is None)
-        self._due[id_] = now + (probe.every_suspect if is_short else probe.every), cue
-        found = self._state().components.get(id_)
-        is_as_it_was = found is not None and (found.role, found.epoch) == (component.role, component.epoch)
-        if found is None or not is_as_it_was or is_ended_by_us(self._state(), found):
-            return  # what was seen is of nobody's interest any more
-        self._put(Probed(id_, probe.name, process.incarnation, _observed(sight, now)))
-        self._see(id_, sight)
+    def _begin(self, component: ComponentState, server: PostgresServer, process: ProcessRunning) -> Keeper:
+        is_begun = process.adopted or self._met.get(component.id) == process.incarnation
+        self._met[component.id] = process.incarnation
+        return Keeper(component.id, server, self._books, is_begun=is_begun)
 
     async def _look(
         self, component: ComponentState, keeper: Keeper, probe: ProbePolicy, cue: _Cue
@@ -286,8 +220,8 @@ class PostgresCare:
 
         A standby's look may wait for a primary that is cut off, and its last word must not.
         """
-        service = service_of(component.id)
-        is_paused = pause_of(self._state(), service, clock.now()) is not None
+        self._rested.pop(component.id, None)
+        is_paused = pause_of(self._state(), service_of(component.id), clock.now()) is not None
         look = keeper.look(component.role, component.epoch, probe.timeout, is_paused=is_paused)
         if component.role is not Role.STANDBY:
             return await look
@@ -295,17 +229,15 @@ class PostgresCare:
         try:
             while not looking.done():
                 await asyncio.wait([looking], timeout=_NOTICES_S)
-                if not looking.done() and self._cue(service) != cue:
+                if not looking.done() and self._cue(component) != cue:
+                    self.wake()
                     return None
             return looking.result()
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 
-    def _cue(self, service: ServiceName) -> _Cue:
-        return _Cue(self._books.newest_lease(service), self._books.primary(service))
-
-    async def _ask_at_rest(self, component: ComponentState, server: PostgresServer, cue: "_Cue") -> None:
+    async def _rest(self, component: ComponentState, server: PostgresServer, cue: _Cue) -> None:
         """Tell how far the log of one goes that does not run, once for each lease that is taken meanwhile."""
         id_, key = component.id, (cue, component.process)
         if self._rested.get(id_) == key:
@@ -320,36 +252,12 @@ class PostgresCare:
             self._rested[id_] = key
             self._see(id_, Sight(position=(position.timeline, position.lsn), position_under=cue.lease))
 
+    def _is_doubtful(self, component: ComponentState, sight: Sight, cue: _Cue) -> bool:
+        # A standby that nobody gives a log to is about to be compared, or to be given one.
+        return bool(sight.problem) or (component.role is Role.STANDBY and cue.primary is None)
+
     def _see(self, id_: ComponentId, sight: Sight | None) -> None:
         known = self._sights.get(id_)
-        told = (
-            None
-            if sight is None
-            else replace(sight, problem="", is_unknown=False, is_unopened=False, starting="", warning="")
-        )
-        if known == told:
-            return
-        if told is not None and told.note and (known is None or known.note != told.note):
-            self._tell(id_, told.note)
-        if told is None:
-            del self._sights[id_]
-        else:
-            self._sights[id_] = told
-        self._refresh()
-
-
-def _observed(sight: Sight, asked_at: Instant) -> Observation:
-    at = clock.now()
-    outcome, failure, text = Outcome.PASSED, Failure.NONE, ""
-    if sight.is_unknown:
-        outcome, text = Outcome.UNKNOWN, "it changes its role"
-    elif sight.is_unopened:
-        outcome, failure, text = Outcome.UNKNOWN, Failure.UNOPENED, "it is to be promoted"
-    elif sight.starting:
-        outcome, failure, text = Outcome.UNKNOWN, Failure.STARTING, sight.starting
-    elif sight.problem:
-        outcome, failure, text = Outcome.FAILED, Failure.STATUS, sight.problem
-    elif sight.warning:
-        outcome, text = Outcome.DEGRADED, sight.warning
-    layer = Layer.CONTENT if outcome in (Outcome.PASSED, Outcome.DEGRADED) else Layer.ANSWER
-    return Observation(outcome, layer, failure, at - asked_at, at, text)
+        if sight is not None and sight.note and (known is None or known.note != sight.note):
+            self._tell(id_, sight.note)
+        super()._see(id_, sight)

@@ -83,6 +83,7 @@ def look_after_cluster_redis(
         Surroundings(turning, processes, say),
         clustering.refresh,
     )
+    clustering.turning.follow_view(found.care.wake)
     others = clustering.supplemented
     clustering.supplemented = lambda reports: found.care.supplemented(others(reports))
     works = (

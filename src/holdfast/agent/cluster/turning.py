@@ -44,6 +44,15 @@ class ClusterTurning:
         """Tell `follower` of every turn from now on. It must not wait, nor turn."""
         self._followers.append(follower)
 
+    def follow_view(self, follower: Callable[[], None]) -> None:
+        """Tell `follower` of every turn that changes what is seen of the coordinator. It must not wait, nor turn."""
+
+        def follow(turned: ClusterTurned) -> None:
+            if turned.after.view is not turned.before.view:
+                follower()
+
+        self.follow(follow)
+
     def put(self, event: ClusterEvent) -> None:
         """Turn this event soon."""
         self._events.append(event)
