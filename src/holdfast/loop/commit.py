@@ -5,6 +5,7 @@ pause lasts nothing is chosen: each wish becomes something withheld, so that `ex
 """
 
 from holdfast.loop.noting import forget_old_restarts
+from holdfast.model.cluster import lease_of
 from holdfast.model.decisions import (
     Decision,
     Demote,
@@ -97,12 +98,15 @@ def _remember(state: State, decision: Decision, now: Instant) -> State:
         case Start():
             return _start(state, decision, replace(state.components[decision.component], flight=flight), now)
         case Promote():
+            before = state.components[decision.component]
+            is_again = lease_of(before.epoch) == lease_of(decision.epoch)
             component = replace(
-                state.components[decision.component],
+                before,
                 flight=flight,
                 role=Role.PROMOTING,
                 role_since=now,
                 epoch=decision.epoch,
+                promotions_refused=before.promotions_refused if is_again else 0,
             )
             return _grant(state.with_component(component), component)
         case Stop() | Demote():

@@ -122,6 +122,7 @@ class ComponentState(Value, frozen=True):
     fence: str = ""  # why it must be ended at once: it might serve and cannot be asked to stop serving
     not_before: Instant = 0  # an action failed: the next one waits until then
     promotions_failed: int = 0  # in a row: sets how long the next one waits
+    promotions_refused: int = 0  # in a row, as not permitted: the same
     drain: Drain | None = None
     run_digest: str = ""  # of the ProcessSpec it should run with
     up_digest: str = ""  # of the ProcessSpec it was last up with
