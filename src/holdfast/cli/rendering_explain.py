@@ -16,6 +16,7 @@ from holdfast.model.policy import ServicePolicy
 from holdfast.model.state import (
     ComponentState,
     ProbeState,
+    Process,
     ProcessAbsent,
     ProcessRunning,
     ProcessUnknown,
@@ -36,6 +37,8 @@ def component_text(
     if policy is not None and policy.is_exclusive:
         lines += wrap(f"{component.role}, epoch {component.epoch}", paint, first="  role     ")
     lines += wrap(_process(component, now), paint, first="  process  ")
+    if how := _how_it_ended(component.process):
+        lines += wrap(how, paint, first="  how      ")
     for name, probe in component.probes.items():
         lines += wrap(f"{name} {_probe(probe, now)}", paint, first="  check    ")
     lines += _restarts(state, component, now, paint)
@@ -213,6 +216,13 @@ def _process(component: ComponentState, now: Instant) -> str:
             return text + (
                 f", stopped by a signal for {show_duration(now - stopped)}" if stopped is not None else ""
             )
+
+
+def _how_it_ended(process: Process) -> str:
+    """Return what was seen of a failed process's end, its last output for one."""
+    if not isinstance(process, ProcessAbsent) or process.is_expected or process.exit is None:
+        return ""
+    return process.exit.detail
 
 
 def _probe(probe: ProbeState, now: Instant) -> str:

@@ -15,7 +15,7 @@ from holdfast.cli.rendering_explain import (
 )
 from holdfast.cli.why_not import why_not_failover, why_not_restart
 from holdfast.model.decisions import Withheld
-from holdfast.model.events import Ending
+from holdfast.model.events import Ending, Exit
 from holdfast.model.policy import Mode
 from holdfast.model.state import Drain, Pause, State
 from holdfast.model.time import MILLISECOND, MINUTE, SECOND
@@ -139,3 +139,13 @@ def test_a_running_component_is_not_restarted_because_it_has_not_failed() -> Non
     answer = why_not_restart(worlds.calm(), "web/web-1", worlds.NOW)
     assert answer.decides is not None
     assert answer.decides.rule == "it has failed"
+
+
+def test_what_a_failed_process_said_last_is_told_with_how_it_is() -> None:
+    said = "last output: FATAL: configuration file contains errors"
+    failed = worlds.down("web/web-1")
+    ended = replace(failed.process, exit=Exit(code=1, detail=said))
+    lines = component_text(worlds.hurt(), replace(failed, process=ended), worlds.NOW, worlds.CLOCK, PAINT)
+    assert f"  how      {said}" in lines
+    planned = replace(failed, process=replace(ended, is_expected=True))
+    assert said not in "".join(component_text(worlds.hurt(), planned, worlds.NOW, worlds.CLOCK, PAINT))
