@@ -33,6 +33,7 @@ class Database:
         self.folder = make_folder("holdfast-lab-pg-")
         self.programs = programs()
         self.hosts = tuple(host.name for host in cluster.site.hosts)
+        self._shown = ""
 
     def service(self, **more: Any) -> dict[str, Any]:
         """Return the service of the file."""
@@ -117,12 +118,22 @@ class Database:
         return found[0] if len(found) == 1 else None
 
     def is_whole(self) -> bool:
-        """Tell whether one member is primary and all others stream from it."""
+        """Tell whether one member is primary and all others stream from it. What is not so is shown if a test fails."""
         primary = self.maybe_primary()
         if primary is None:
+            self._show("nobody, or more than one, is primary")
             return False
-        streaming = self.on(primary, "select count(*) from pg_stat_replication where state = 'streaming'")
-        return streaming == str(len(self.hosts) - 1)
+        followers = self.on(primary, "select application_name, state, sent_lsn from pg_stat_replication")
+        states = [line.split("|")[1] for line in (followers or "").splitlines()]
+        if states == ["streaming"] * (len(self.hosts) - 1):
+            return True
+        self._show(f"{primary} is primary, and has {followers!r}")
+        return False
+
+    def _show(self, what: str) -> None:
+        if what != self._shown:
+            self._shown = what
+            sys.stderr.write(f"{time.strftime('%X')} {what}\n")
 
     def has_moved(self, old: str) -> bool:
         found = [

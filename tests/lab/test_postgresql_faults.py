@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.lab.databases import RECOVERS_S, Database
+from tests.lab.databases import PORT, RECOVERS_S, Database
 from tests.lab.hosts import Cluster
 from tests.lab.several_hosts import ask
 from tests.lab.small_disks import FrailDisk, SmallDisk
@@ -138,6 +139,34 @@ def test_a_primary_whose_connections_are_all_taken_stays(database: Database) -> 
         until_told(database, old, "only reserved ones are left")
         assert database.primary() == old
         assert database.on(old, "insert into seen values (1)") is not None
+
+
+@pytest.mark.long
+def test_a_primary_shut_down_in_good_order_is_waited_for_until_its_starts_are_spent(
+    database: Database,
+) -> None:
+    """What only it has is then lost, as if its host were: with asynchronous commit, and no more than `lag_max`."""
+    database.raise_up(lease=LEASE)
+    old = database.primary()
+    written = database.write(old, 1)
+    standbys = [host for host in database.hosts if host != old]
+    database.cluster.nemesis.cut_port(PORT, clients=standbys, servers=[old])
+    database.on(old, "select pg_terminate_backend(pid) from pg_stat_replication")
+    nobody = "select count(*) from pg_stat_replication"
+    database.cluster.until(lambda: database.on(old, nobody) == "0", "nobody streams", RECOVERS_S)
+    assert database.write(old, 100), "nobody else has these rows"
+    mistakes = database.data(old) / "postgresql.auto.conf"
+    mistakes.write_text("no_such_parameter = 1\n", encoding="utf-8")
+    os.kill(database.postmaster(old), signal.SIGINT)
+    database.cluster.nemesis.heal()
+    until_told(database, old, "no_such_parameter")
+    new = until_moved(database, old, time.monotonic())
+    assert written <= database.numbers(new)
+    mistakes.write_text("", encoding="utf-8")
+    done = ask(database.cluster, old, "restart", f"db/{old}")
+    assert done.returncode == 0, done
+    database.cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
+    assert database.primary() == new
 
 
 def until_moved(database: Database, old: str, began: float) -> str:

@@ -20,7 +20,7 @@ from holdfast.model.ids import ComponentId, member_of, service_of
 from holdfast.model.policy import Mode, ServicePolicy
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
-from holdfast.model.state import ComponentState, ProcessUnknown, State
+from holdfast.model.state import ComponentState, ProcessAbsent, ProcessUnknown, State
 from holdfast.model.time import Instant
 
 _UNNAMED = "the file of its host no longer names it"
@@ -68,6 +68,7 @@ def _report(
         leaving=_leaving(state, service, component, now) if service.is_exclusive else "",
         is_stable=component.status is Status.UP and now - component.status_since >= stable_after,
         is_clear=_is_clear(service, component),
+        is_spent=component.gave_up_at is not None and isinstance(component.process, ProcessAbsent),
         unread=reading.why_unread(state, service, component, now),
     )
 

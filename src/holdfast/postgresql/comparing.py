@@ -26,14 +26,16 @@ _SHUTDOWN_RECORD = 114
 
 
 def why_behind(component: ComponentId, own: Position, books: Books) -> str:
-    """Return whose log goes further than `own`; empty: nobody's who could serve, nor of who was shut down in good order."""
+    """Return whose log goes further than `own`; empty: nobody's who could serve, nor of who was shut down in good order and may be started again."""
     newest = books.newest_lease(service_of(component))
     for name, report in sorted(books.others(component).items()):
         if Position(*report.position) <= own:
             continue
         if could_serve(report):
             return f"the log of {name} goes further: {Position(*report.position)} against {own}"
-        if report.is_clear and report.position_under == newest and not is_running(report):
+        # One whose starts have failed for good is as lost as a host that died: what only it has is what asynchronous commit risks.
+        is_awaited = report.is_clear and not is_running(report) and not report.is_spent
+        if is_awaited and report.position_under == newest:
             return f"{name} was shut down at {Position(*report.position)}, and this has its log up to {own}"
     return ""
 

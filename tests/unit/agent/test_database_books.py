@@ -99,6 +99,12 @@ def test_one_that_was_shut_down_in_good_order_is_not_passed_over() -> None:
     assert not why_behind("db/b", OWN, books(silent=("h1",), a=down))
 
 
+def test_one_whose_starts_failed_for_good_is_not_waited_for() -> None:
+    down = replace(at_rest(101), status=Status.DOWN, is_spent=True)
+    assert not why_behind("db/b", OWN, books(a=down))
+    assert "the log of a goes further" in why_behind("db/b", OWN, books(a=replace(down, status=Status.UP)))
+
+
 def test_who_goes_further_and_could_serve_is_not_passed_over() -> None:
     assert "the log of c goes further" in why_behind("db/b", OWN, books(c=at_rest(101)))
     assert not why_behind("db/b", OWN, books(c=replace(at_rest(101), unfit="drained")))
