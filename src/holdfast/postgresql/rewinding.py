@@ -72,7 +72,7 @@ async def advise(instance: Instance, source: Upstream, system: str, *, may_recov
         return Advice(Way.STREAM, "it is a copy that was not started yet")
     if checkpointed is None and not may_recover:
         return Advice(Way.WAIT, "the source is no primary")
-    if control.timeline == primary.timeline and control.state is not State.IN_PRODUCTION:
+    if control.position.timeline == primary.timeline and control.state is not State.IN_PRODUCTION:
         return Advice(Way.STREAM, f"it is on timeline {primary.timeline} already")
     if (checkpointed or primary.timeline) < primary.timeline:
         return Advice(Way.WAIT, f"the source has no checkpoint on timeline {primary.timeline} yet")
@@ -85,17 +85,15 @@ async def _compare(instance: Instance, control: Control, history: History, *, ca
         if not done.is_good:
             return Advice(Way.CLONE, f"it cannot be recovered: {done.last_words}")
         control = await read_control(instance)
-    if control.timeline == history.timeline:
-        return Advice(Way.STREAM, f"it is on timeline {history.timeline} already")
-    left = history.left(control.timeline)
+    # A standby's last checkpoint may be of a timeline that it has left since.
+    timeline = control.position.timeline
+    if timeline == history.timeline:
+        return Advice(Way.CLONE, f"it took writes on timeline {timeline}, which is its source's")
+    left = history.left(timeline)
     if left is not None and await _is_beginning(instance, control, left):
-        return Advice(
-            Way.STREAM, f"its log ends before timeline {control.timeline} was left at {show_lsn(left)}"
-        )
+        return Advice(Way.STREAM, f"its log ends before timeline {timeline} was left at {show_lsn(left)}")
     where = "nowhere" if left is None else f"at {show_lsn(left)}"
-    why = (
-        f"its log on timeline {control.timeline} goes past where timeline {history.timeline} left it, {where}"
-    )
+    why = f"its log on timeline {timeline} goes past where timeline {history.timeline} left it, {where}"
     if not can_rewind:
         return Advice(Way.CLONE, f"{why}; its source is no primary, against which it could be rewound")
     if not control.is_rewindable:
@@ -104,28 +102,33 @@ async def _compare(instance: Instance, control: Control, history: History, *, ca
 
 
 async def _is_beginning(instance: Instance, control: Control, left: Lsn) -> bool:
-    """Tell whether nothing of the log goes past `left`.
+    """Tell whether nothing of the log goes past `left`, where the timeline that it ends on was left.
 
     A former primary's last record is its shutdown checkpoint. Timelines leave at the end of a record, so one that begins
     before that place also ends before it. A standby has replayed up to a place, and may have received more.
     """
     if control.state is State.SHUT_DOWN:
         return control.checkpoint < left
-    if max(control.recovery_end.lsn, control.checkpoint) > left:
+    if control.position.lsn > left:
         return False
     return await end_of_log(instance, control) <= left
 
 
 async def end_of_log(instance: Instance, control: Control) -> Lsn:
-    """Return where the log in pg_wal ends, replayed or not; where it surely is, if that cannot be found out."""
+    """Return where the log in pg_wal ends, replayed or not; where it surely is, if that cannot be found out.
+
+    On the timeline that was replayed last: what was received of a later one came from its primary, and begins where that left ours.
+    """
     begin = max(control.redo, min(control.recovery_end.lsn or control.redo, control.checkpoint))
+    if control.position.timeline != control.timeline:
+        begin = control.position.lsn
     command = (
         instance.program("pg_waldump"),
         *(
             "-p",
             str(instance.folder / "pg_wal"),
             "-t",
-            str(control.timeline),
+            str(control.position.timeline),
             "-s",
             show_lsn(begin),
             "--quiet",
@@ -142,6 +145,14 @@ async def rewind(instance: Instance, source: Upstream, *, within: Duration = HOU
     It must not run. What is lost is what only it had. Files of the configuration are this member's own, and are put back.
     """
     control = await read_control(instance)
+    try:
+        _, primary, _ = await ask_history(walsender_of(instance, source), _ASK_WITHIN)
+    except Unanswered as unanswered:
+        raise NotDone(f"{source.host}:{source.port} does not answer: {unanswered}") from None
+    # A recovery writes a record of its own at the end of its log. On its source's timeline that would be another story under the
+    # same number: pg_rewind sees no difference, and the member would wait for ever for what comes after its own record.
+    if control.position.timeline == primary.timeline:
+        raise NotDone(f"it has log of its source's timeline {primary.timeline} already")
     # A standby's surplus that it received and did not replay is not seen by pg_rewind: after a recovery it is.
     if control.state is not State.SHUT_DOWN:
         done = await recover_alone(instance)
@@ -161,7 +172,7 @@ async def rewind(instance: Instance, source: Upstream, *, within: Duration = HOU
     )
     for path, text in own.items():
         files.write_file(instance, path, text)
-    if not done.is_good:
+    if not done.is_good or "no rewind required" in done.output:
         raise NotDone(f"pg_rewind: {done.last_words}")
     _forget_marks(instance.folder)
     files.finish(instance)

@@ -9,7 +9,7 @@ from holdfast.postgresql import files, running
 from holdfast.postgresql.bootstrap import NotDone, adopt, bootstrap, bootstrap_by_command
 from holdfast.postgresql.cloning import Manner, clone
 from holdfast.postgresql.control import State, read_control
-from holdfast.postgresql.instance import SETTINGS
+from holdfast.postgresql.instance import SETTINGS, Instance
 from holdfast.postgresql.rewinding import Way, advise, rewind
 from holdfast.postgresql.running import NotStarted
 from holdfast.postgresql.spawning import spawn
@@ -23,8 +23,10 @@ from tests.contract.postgresql.stage import (
     query,
     settings,
     standing,
+    until,
     until_streaming,
     where,
+    with_parameters,
 )
 
 # --- bootstrap ------------------------------------------------------------------------------------------
@@ -261,6 +263,57 @@ def test_a_standby_that_received_too_much_is_rewound_though_it_replayed_less() -
         await running.start(c, settings(b), spawn, GENEROUS)
         await until_streaming(c, b)
         assert await query(c, "select x from t") == [("7",)]
+
+    play(story)
+
+
+async def on_a_new_timeline(stage: Stage) -> tuple[Instance, Instance]:
+    """Return a new primary, and a standby that has begun to replay its timeline and not come to its first checkpoint.
+
+    The standby's replay stops in between, at what the new primary says of its parameters, and it is stopped then.
+    """
+    a = await stage.primary("a")
+    larger = with_parameters(max_connections="25")
+    b, c = await stage.standby("b", a, parameters=larger), await stage.standby("c", a)
+    await query(a, "create table t as select 1 as x")
+    await until_streaming(b, a)
+    await until_streaming(c, a)
+    await crash(a)
+    await running.promote(b, settings(parameters=larger), GENEROUS)
+    await query(b, "select pg_create_physical_replication_slot('holdfast_c')")
+    await running.follow(c, settings(b))
+
+    async def is_stopped() -> bool:
+        return (await standing(c)).is_replay_paused
+
+    await until(is_stopped)
+    await running.stop(c, GENEROUS)
+    control = await read_control(c)
+    assert (control.timeline, control.position.timeline) == (1, 2), control
+    await running.checkpoint(b)
+    return b, c
+
+
+def test_a_standby_that_replayed_some_of_its_primarys_timeline_streams_the_rest() -> None:
+    async def story(stage: Stage) -> None:
+        b, c = await on_a_new_timeline(stage)
+        advice = await advise(c, where(b), await stage.system(b))
+        assert advice.way is Way.STREAM, advice
+        await query(b, "insert into t select generate_series(2, 100)")
+        await running.start(c, settings(b, parameters=with_parameters(max_connections="25")), spawn, GENEROUS)
+        await until_streaming(c, b)
+        assert await query(c, "select count(*) from t") == [("100",)]
+
+    play(story)
+
+
+def test_what_has_log_of_its_sources_timeline_is_never_rewound_as_that_would_write_more_of_it() -> None:
+    async def story(stage: Stage) -> None:
+        b, c = await on_a_new_timeline(stage)
+        with pytest.raises(NotDone, match="timeline 2 already"):
+            await rewind(c, where(b))
+        assert (await read_control(c)).state is State.SHUT_DOWN_IN_RECOVERY
+        assert files.unfinished(c) is None
 
     play(story)
 
