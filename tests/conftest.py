@@ -35,6 +35,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("rerun"):
         terminalreporter.section(f"failed at its first attempt: {report.nodeid}")
         terminalreporter.write_line(report.longreprtext)
+        for what, said in report.sections:
+            terminalreporter.write_line(f"--- {what}\n{said}")
 
 
 def pytest_runtest_teardown() -> None:
