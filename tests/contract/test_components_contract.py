@@ -7,8 +7,9 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -309,7 +310,10 @@ def test_a_later_stop_at_once_replaces_one_that_waits(stage: Stage) -> None:
     run(story())
 
 
-def test_the_stop_signal_is_the_one_that_was_asked_for(stage: Stage) -> None:
+@pytest.mark.parametrize("of_agent", [signal.default_int_handler, signal.SIG_IGN])
+def test_the_stop_signal_is_the_one_that_was_asked_for_though_the_agent_ignores_it(
+    stage: Stage, of_agent: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> None:
     async def story() -> None:
         async with stage.agent() as agent:
             spec = shell("trap 'exit 7' INT; echo ready; while :; do sleep 0.01; done", stop_signal="INT")
@@ -319,7 +323,11 @@ def test_the_stop_signal_is_the_one_that_was_asked_for(stage: Stage) -> None:
             assert result.exit is not None
             assert result.exit.code == 7
 
-    run(story())
+    before = signal.signal(signal.SIGINT, of_agent)
+    try:
+        run(story())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_process_stopped_by_a_signal_is_continued_so_that_it_can_end_by_itself(stage: Stage) -> None:

@@ -6,6 +6,7 @@ group are set before the program runs. So whenever the agent is killed, the proc
 
 import errno
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -109,8 +110,12 @@ def _prepare(entrance: int | None, not_after: Instant | None) -> Callable[[], No
     Then it asks whether the agent is still there, and gives up if not. A child that has not entered yet is found by
     nobody: were it to go on when the agent is killed, the next agent would start a second one beside it. For the same
     reason it gives up when it is late: who asked for it has stopped waiting, and may have started another.
+
+    A signal that the agent ignores, as whatever a script starts with `&` ignores SIGINT, would stay ignored in the program,
+    and could not be what stops it.
     """
     agent = os.getpid()
+    ignored = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
     clock, now = time.CLOCK_BOOTTIME, time.clock_gettime_ns
 
     def prepare() -> None:
@@ -119,6 +124,8 @@ def _prepare(entrance: int | None, not_after: Instant | None) -> Callable[[], No
                 os.write(entrance, b"0")
             except OSError:
                 pass  # marks and sessions have to do
+        for number in ignored:
+            signal.signal(number, signal.SIG_DFL)
         if os.getppid() != agent:
             os._exit(0)
         if not_after is not None and now(clock) > not_after:
