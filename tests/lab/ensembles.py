@@ -20,6 +20,12 @@ READY_WITHIN_S = 60.0  # a generous bound: a JVM starts in one second on an idle
 POLL_S = 0.05
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether every thread of a process is stopped by a signal."""
+    tasks = [each.read_text("utf-8", "replace") for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in tasks)
+
+
 class Member:
     """One server of an ensemble."""
 
@@ -70,6 +76,11 @@ class Member:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
         self.is_frozen = True
+        # On a busy machine the thread that takes the signal may wait for its turn, while others answer on.
+        give_up_at = time.monotonic() + READY_WITHIN_S
+        while not is_stopped(self._process.pid):
+            assert time.monotonic() < give_up_at, "it was never stopped"
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         if self._process is not None and self.is_frozen:
