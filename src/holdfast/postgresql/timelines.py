@@ -49,7 +49,7 @@ def forget_dead_ends(instance: Instance, control: Control) -> None:
     nobody to follow yet, it would try to go there and end: it could not even stand still and tell how far its log goes. So it
     would with what shows numbers as taken, if a promotion did not come to its end.
     """
-    own = max(control.recovery_end, Position(control.timeline, control.checkpoint))
+    own = control.position
     later = {
         timeline: path
         for path in (instance.folder / "pg_wal").glob("*.history")
