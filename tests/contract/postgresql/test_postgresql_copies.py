@@ -267,19 +267,21 @@ def test_a_standby_that_received_too_much_is_rewound_though_it_replayed_less() -
     play(story)
 
 
-async def on_a_new_timeline(stage: Stage) -> tuple[Instance, Instance]:
+LARGER = with_parameters(max_connections="25")
+
+
+async def half_way(stage: Stage) -> tuple[Instance, Instance]:
     """Return a new primary, and a standby that has begun to replay its timeline and not come to its first checkpoint.
 
-    The standby's replay stops in between, at what the new primary says of its parameters, and it is stopped then.
+    The standby's replay stops in between, at what the new primary says of its parameters.
     """
     a = await stage.primary("a")
-    larger = with_parameters(max_connections="25")
-    b, c = await stage.standby("b", a, parameters=larger), await stage.standby("c", a)
+    b, c = await stage.standby("b", a, parameters=LARGER), await stage.standby("c", a)
     await query(a, "create table t as select 1 as x")
     await until_streaming(b, a)
     await until_streaming(c, a)
     await crash(a)
-    await running.promote(b, settings(parameters=larger), GENEROUS)
+    await running.promote(b, settings(parameters=LARGER), GENEROUS)
     await query(b, "select pg_create_physical_replication_slot('holdfast_c')")
     await running.follow(c, settings(b))
 
@@ -287,29 +289,56 @@ async def on_a_new_timeline(stage: Stage) -> tuple[Instance, Instance]:
         return (await standing(c)).is_replay_paused
 
     await until(is_stopped)
-    await running.stop(c, GENEROUS)
-    control = await read_control(c)
-    assert (control.timeline, control.position.timeline) == (1, 2), control
     await running.checkpoint(b)
     return b, c
 
 
+async def stop_half_way(standby: Instance) -> None:
+    await running.stop(standby, GENEROUS)
+    control = await read_control(standby)
+    assert (control.timeline, control.position.timeline) == (1, 2), control
+
+
 def test_a_standby_that_replayed_some_of_its_primarys_timeline_streams_the_rest() -> None:
     async def story(stage: Stage) -> None:
-        b, c = await on_a_new_timeline(stage)
+        b, c = await half_way(stage)
+        await stop_half_way(c)
         advice = await advise(c, where(b), await stage.system(b))
         assert advice.way is Way.STREAM, advice
         await query(b, "insert into t select generate_series(2, 100)")
-        await running.start(c, settings(b, parameters=with_parameters(max_connections="25")), spawn, GENEROUS)
+        await running.start(c, settings(b, parameters=LARGER), spawn, GENEROUS)
         await until_streaming(c, b)
         assert await query(c, "select count(*) from t") == [("100",)]
 
     play(story)
 
 
+def test_a_standby_that_received_too_much_of_a_timeline_that_it_had_begun_is_rewound() -> None:
+    async def story(stage: Stage) -> None:
+        b, c = await half_way(stage)
+        d = await stage.standby("d", b, parameters=LARGER)
+        await running.follow(d, settings(parameters=LARGER))
+        await query(b, "insert into t select generate_series(2, 10000)")
+        await until_streaming(c, b)
+        await crash(b)
+        await stop_half_way(c)
+        await running.promote(d, settings(parameters=LARGER), GENEROUS)
+        await running.checkpoint(d)
+        advice = await advise(c, where(d), await stage.system(d))
+        assert advice.way is Way.REWIND, advice
+        await query(d, "insert into t values (0)", "select pg_create_physical_replication_slot('holdfast_c')")
+        await rewind(c, where(d))
+        await running.start(c, settings(d, parameters=LARGER), spawn, GENEROUS)
+        await until_streaming(c, d)
+        assert await query(c, "select x from t order by x") == [("0",), ("1",)]
+
+    play(story)
+
+
 def test_what_has_log_of_its_sources_timeline_is_never_rewound_as_that_would_write_more_of_it() -> None:
     async def story(stage: Stage) -> None:
-        b, c = await on_a_new_timeline(stage)
+        b, c = await half_way(stage)
+        await stop_half_way(c)
         with pytest.raises(NotDone, match="timeline 2 already"):
             await rewind(c, where(b))
         assert (await read_control(c)).state is State.SHUT_DOWN_IN_RECOVERY
