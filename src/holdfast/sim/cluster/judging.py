@@ -82,7 +82,8 @@ class Judging:
     _given: set[ServiceName] = field(default_factory=set)
     _given_last: set[ServiceName] = field(default_factory=set)  # before it was taken last
     _off: set[str] = field(default_factory=set)
-    _revoked: dict[HostName, Instant] = field(default_factory=dict)
+    # Leases that the store ended before their time, until their holders take them again.
+    _revoked: dict[tuple[ServiceName, HostName], Instant] = field(default_factory=dict)
     tell: Callable[[str], None] | None = None
 
     # --- never two ------------------------------------------------------------------------------------
@@ -104,20 +105,21 @@ class Judging:
         self._note_changes(found, now)
 
     def _judge_two(self, one: Serving, two: Serving) -> None:
+        # Who woke from a pause seems to have begun just now: so either may be the one whose lease was taken away.
         first, second = sorted((one, two), key=lambda serving: serving.since)
-        if self._is_excused(first.host, second.host):
+        if self._is_excused(first, second) or self._is_excused(second, first):
             return
         raise Violation(
             "two_primaries",
             f"{first.component} on {first.host} serves still, and {second.component} on {second.host} too",
         )
 
-    def _is_excused(self, holder: HostName, taker: HostName) -> bool:
+    def _is_excused(self, holder: Serving, taker: Serving) -> bool:
         """Tell whether the store took the lease away before its time, and the holder could not tell the taker."""
-        revoked = self._revoked.get(holder)
+        revoked = self._revoked.get((service_of(holder.component), holder.host))
         if revoked is None or self.stage is None:
             return False
-        return not self.stage.could_hear(taker, holder, revoked - _HEARD_WITHIN)
+        return not self.stage.could_hear(taker.host, holder.host, revoked - _HEARD_WITHIN)
 
     def _note_changes(self, found: dict[ServiceName, dict[_Key, Serving]], now: Instant) -> None:
         for service, members in found.items():
@@ -140,7 +142,7 @@ class Judging:
 
     def _handed_over(self, service: ServiceName, before: HostName, gap: Duration) -> None:
         self.handovers += 1
-        if service in self._given_last or before in self._revoked:
+        if service in self._given_last or (service, before) in self._revoked:
             self.planned_gap_min = gap if self.planned_gap_min is None else min(gap, self.planned_gap_min)
         else:
             self.gap_min = gap if self.gap_min is None else min(gap, self.gap_min)
@@ -177,6 +179,7 @@ class Judging:
                 raise Violation("lease_epoch", f"{lease} after {before}")
         self._judge_fencing(lease, before)
         self._leases[lease.service] = lease
+        self._revoked.pop((lease.service, lease.host), None)
         if before is None or lease.epoch != before.epoch:
             (self._given_last.add if lease.service in self._given else self._given_last.discard)(
                 lease.service
@@ -227,7 +230,8 @@ class Judging:
 
     def revoked(self, host: HostName) -> None:
         """Learn that the store ended a session before its time."""
-        self._revoked[host] = self.clock.now
+        held = (service for service, lease in self._leases.items() if lease.host == host)
+        self._revoked |= {(service, host): self.clock.now for service in held}
 
     # --- authority ------------------------------------------------------------------------------------
 
