@@ -3,12 +3,13 @@
 from holdfast.config.addresses import PORT, Host
 from holdfast.config.cluster import KEPT_SECRET, Secret
 from holdfast.config.commands import AccountName, Command, FilePath
+from holdfast.config.data_servers import check_own_parameters, check_placed, probe_of, with_probe
 from holdfast.config.document import Place
 from holdfast.config.keys import Key, Reading, Section, Table
 from holdfast.config.kinds import Choice, Flag, ListOf, MapOf, Plain, Text
 from holdfast.config.quantities import Size, Span, Whole
 from holdfast.config.scope import Scope
-from holdfast.model.policy import MemberPolicy, Mode, ProbePolicy, Purpose
+from holdfast.model.policy import MemberPolicy, Mode
 from holdfast.model.postgresql import (
     OWN_PARAMETERS,
     OWN_ROLES,
@@ -17,22 +18,15 @@ from holdfast.model.postgresql import (
     PostgresCheck,
     PostgresServer,
 )
-from holdfast.model.time import HOUR, MILLISECOND, SECOND
+from holdfast.model.time import HOUR, SECOND
 from holdfast.model.value import replace
 
 _PARAMETER = Text(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", "the name of a parameter of PostgreSQL")
 _NETWORK = Text(r"[0-9a-fA-F.:]+/[0-9]{1,3}", "a network such as 10.0.0.0/24")
 _WAITING = frozenset({"on", "remote_apply", "true", "yes", "1"})  # for standbys' disks
 _DEMOTES_WITHIN = 15 * SECOND  # beyond what it waits for: a checkpoint, and whoever has to be killed
-_PROBE = ProbePolicy(
-    name="postgresql",
-    purpose=Purpose.LIVENESS,
-    check=PostgresCheck(),
-    every=500 * MILLISECOND,
-    timeout=SECOND,
-    fall=3,
-    every_suspect=200 * MILLISECOND,
-)
+_HINTS = {"synchronous_standby_names": "write commit: synchronous"}
+_PROBE = probe_of("postgresql", PostgresCheck())
 
 FOLLOWS = Table(
     "services.NAME.run.postgresql.follows",
@@ -213,14 +207,11 @@ def _check_parameters(reading: Reading, scope: Scope) -> bool:
     """Note parameters that are ours to set, and those that break what `commit` promises."""
     parameters: dict[str, str] = reading.values.get("parameters", {})
     place = reading.key_places.get("parameters", reading.place)
-    wrong = [name for name in parameters if name in OWN_PARAMETERS]
-    for name in wrong:
-        hint = "write commit: synchronous" if name == "synchronous_standby_names" else "remove it"
-        scope.refuse_at(place, f"has {name}, which holdfast sets itself", hint)
+    are_theirs = check_own_parameters(reading, OWN_PARAMETERS, _HINTS, scope)
     level = parameters.get("synchronous_commit", "on").lower()
     is_kept = reading.values.get("commit", Commit.ASYNCHRONOUS) is Commit.ASYNCHRONOUS
     if is_kept or level in _WAITING:
-        return not wrong
+        return are_theirs
     message = (
         f"has synchronous_commit: {level}, and so commits are acknowledged before standbys have them on disk"
     )
@@ -276,14 +267,7 @@ def settled(
     member: MemberPolicy, server: PostgresServer, mode: Mode, place: Place, scope: Scope
 ) -> MemberPolicy:
     """Return the member with where its server listens, and with the probe that asks it; note what it cannot be part of."""
-    if mode is not Mode.ACTIVE_STANDBY:
-        scope.refuse_at(place, "must be active-standby, as it runs PostgreSQL", "write mode: active-standby")
-    if member.on is None:
-        message = f"{member.name} runs PostgreSQL, so it has to be bound to a host: its data cannot move"
-        scope.refuse_at(place, message, "write on: HOST at each member")
-    if member.port is None:
-        scope.refuse_at(place, f"{member.name} runs PostgreSQL, so it needs a port", "write port: 5432")
+    check_placed(member, ("PostgreSQL", 5432), mode, place, scope, has_hosts=True)
     takes = server.open_within + server.stop_timeout + _DEMOTES_WITHIN
     server = replace(server, host=member.host, port=member.port or 0, demote_timeout=takes)
-    probes = member.probes if any(p.name == _PROBE.name for p in member.probes) else (_PROBE, *member.probes)
-    return replace(member, run=replace(member.run, managed=server), probes=probes)
+    return with_probe(replace(member, run=replace(member.run, managed=server)), _PROBE)

@@ -2,14 +2,15 @@
 
 from holdfast.config.addresses import Address, HostPort
 from holdfast.config.commands import AccountName, FilePath
+from holdfast.config.data_servers import check_own_parameters, check_placed, probe_of, with_probe
 from holdfast.config.document import Place
 from holdfast.config.keys import Key, Reading, Section, Table
 from holdfast.config.kinds import MapOf, Plain, Text
 from holdfast.config.quantities import Size, Span, Whole
 from holdfast.config.scope import Scope
-from holdfast.model.policy import MemberPolicy, Mode, ProbePolicy, Purpose
+from holdfast.model.policy import MemberPolicy, Mode
 from holdfast.model.redis import OWN_PARAMETERS, RedisCheck, RedisServer
-from holdfast.model.time import HOUR, MILLISECOND, MINUTE, SECOND
+from holdfast.model.time import HOUR, MINUTE, SECOND
 from holdfast.model.value import replace
 
 _PARAMETER = Text(r"[a-z][a-z0-9-]*", "the name of a parameter of redis.conf")
@@ -20,15 +21,7 @@ _HINTS = {
     "port": "write port at the service or the member",
 }
 _DEMOTES_WITHIN = 15 * SECOND  # beyond what it waits for
-_PROBE = ProbePolicy(
-    name="redis",
-    purpose=Purpose.LIVENESS,
-    check=RedisCheck(),
-    every=500 * MILLISECOND,
-    timeout=SECOND,
-    fall=3,
-    every_suspect=200 * MILLISECOND,
-)
+_PROBE = probe_of("redis", RedisCheck())
 
 REDIS = Table(
     "services.NAME.run.redis",
@@ -91,12 +84,7 @@ class RedisSection(Section, frozen=True):
 
     def check(self, reading: Reading, scope: Scope) -> bool:
         """Tell whether its parameters are the operator's to set."""
-        parameters: dict[str, str] = reading.values.get("parameters", {})
-        place = reading.key_places.get("parameters", reading.place)
-        wrong = [name for name in parameters if name in OWN_PARAMETERS]
-        for name in wrong:
-            scope.refuse_at(place, f"has {name}, which holdfast sets itself", _HINTS.get(name, "remove it"))
-        return not wrong
+        return check_own_parameters(reading, OWN_PARAMETERS, _HINTS, scope)
 
     def build(self, reading: Reading) -> RedisServer:
         """Return it from a section without faults."""
@@ -109,14 +97,7 @@ def settled_redis(
     member: MemberPolicy, server: RedisServer, mode: Mode, place: Place, scope: Scope, *, has_hosts: bool
 ) -> MemberPolicy:
     """Return the member with where its server listens, and with the probe that asks it; note what it cannot be part of."""
-    if mode is not Mode.ACTIVE_STANDBY:
-        scope.refuse_at(place, "must be active-standby, as it runs Redis", "write mode: active-standby")
-    if has_hosts and member.on is None:
-        message = f"{member.name} runs Redis, so it has to be bound to a host: its data cannot move"
-        scope.refuse_at(place, message, "write on: HOST at each member")
-    if member.port is None:
-        scope.refuse_at(place, f"{member.name} runs Redis, so it needs a port", "write port: 6379")
+    check_placed(member, ("Redis", 6379), mode, place, scope, has_hosts=has_hosts)
     takes = server.hand_over_within + _DEMOTES_WITHIN
     server = replace(server, host=member.host, port=member.port or 0, demote_timeout=takes)
-    probes = member.probes if any(p.name == _PROBE.name for p in member.probes) else (_PROBE, *member.probes)
-    return replace(member, run=replace(member.run, managed=server), probes=probes)
+    return with_probe(replace(member, run=replace(member.run, managed=server)), _PROBE)
