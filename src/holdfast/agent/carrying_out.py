@@ -34,6 +34,9 @@ class Permits(Protocol):
     async def permit(self, component: ComponentId, epoch: Epoch) -> tuple[str, Instant]:
         """Return why it must not; or nothing, and until when it may begin."""
 
+    async def until_ended(self, component: ComponentId) -> str:
+        """Await that nobody ends its last life any more, and would end its next one too; return why that goes on."""
+
     async def began(self, component: ComponentId) -> None:
         """Learn that it runs."""
 
@@ -133,6 +136,8 @@ class CarryingOut:
     async def _start(
         self, component: ComponentId, epoch: Epoch, not_after: Instant, *, is_primary: bool
     ) -> Result:
+        if why := await self._ended(component):
+            return Result(Ending.FAILED, why, is_unbegun=True)
         if is_primary:
             why, not_after = await self._permitted(component, epoch, not_after)
             if why:
@@ -144,6 +149,11 @@ class CarryingOut:
         if result.ending is Ending.DONE and self._is_leased(component) and self.permits is not None:
             await self.permits.began(component)
         return result
+
+    async def _ended(self, component: ComponentId) -> str:
+        if self.permits is None or not self._is_leased(component):
+            return ""
+        return await self.permits.until_ended(component)
 
     async def _permitted(
         self, component: ComponentId, epoch: Epoch, not_after: Instant

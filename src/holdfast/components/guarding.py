@@ -190,6 +190,21 @@ class Guarding:
         except GuardLost as lost:
             return str(lost)
 
+    async def until_ended(self, component: ComponentId, within: Duration) -> str:
+        """Await that the guard has ended a component whose deadline passed; return what keeps it from that after `within`.
+
+        Empty: it ends nothing of it, or cannot be asked. It ends by mark: what is started meanwhile would be ended, too.
+        """
+        end = now() + within
+        while isinstance(status := await self.status(), GuardStatus):
+            seen = status.armed.get(component)
+            if seen is None or not (seen.is_overdue or seen.deadline <= now()):
+                break
+            if now() >= end:
+                return "its last deadline passed, and the guard still ends what is left of it"
+            await asyncio.sleep(_TRY_AGAIN / SECOND)
+        return ""
+
     async def close(self) -> None:
         """Let go of the guard; it goes on."""
         self._hang_up()

@@ -93,6 +93,8 @@ class Ending:
         is_in_vain = not self.left and inside <= stats.keys()
         self._looks_in_vain = self._looks_in_vain + 1 if is_in_vain else 0
         self._commands.go_on(now)
+        if is_in_vain and self._commands.is_over:
+            self._pause = LOOK_AGAIN  # it is over as soon as it can be: what is started next is not to be met
         self.look_at = now + self._pause
         if self.left or not self._commands.is_over:
             self._pause = min(2 * self._pause, LOOK_AGAIN_MAX)

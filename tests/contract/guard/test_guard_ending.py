@@ -141,6 +141,40 @@ def test_of_two_armed_components_only_the_one_past_its_deadline_is_ended(watch: 
     run(story())
 
 
+def test_what_is_started_once_the_guard_has_ended_the_last_life_lives(watch: Watch) -> None:
+    async def story() -> None:
+        async with watch.stage.agent() as agent, watch.guarding() as guarding:
+            await status_of(guarding)
+            assert await guarding.until_ended(COMPONENT, 20 * SECOND) == "", "it was never armed"
+            first = pid_of(await agent.start(SLEEPER))
+            assert await guarding.arm(COMPONENT, watch.facts(), now() + SOON) is None
+            assert await guarding.until_ended(COMPONENT, 20 * SECOND) == "", "its deadline has not passed"
+            assert runs(first)
+            await gone(first)
+            assert await guarding.until_ended(COMPONENT, 20 * SECOND) == ""
+            assert COMPONENT not in (await status_of(guarding)).armed
+            second = pid_of(await agent.start(SLEEPER))
+            _, ended = await guarding.until_ended(COMPONENT, 20 * SECOND), await status_of(guarding)
+            assert len(ended.ended) == 1
+            assert runs(second)
+
+    run(story())
+
+
+def test_that_the_guard_has_not_ended_a_life_yet_is_told_after_a_while(watch: Watch) -> None:
+    async def story() -> None:
+        async with watch.stage.agent() as agent, watch.guarding() as guarding:
+            await status_of(guarding)
+            await agent.start(SLEEPER)
+            true = watch.facts()
+            slow = Facts(true.pid, true.ticks, true.boot, true.marks, true.cgroup, (("/bin/sleep", "1000"),))
+            assert await guarding.arm(COMPONENT, slow, now() + SOON) is None
+            await until(lambda: not watch.stage.marked())
+            assert "still ends" in await guarding.until_ended(COMPONENT, 100 * MILLISECOND)
+
+    run(story())
+
+
 # --- the deadline does not pass -------------------------------------------------------------------------
 
 

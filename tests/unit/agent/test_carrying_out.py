@@ -3,15 +3,19 @@
 import asyncio
 from pathlib import Path
 
+from holdfast.agent import clock
 from holdfast.agent.carrying_out import CarryingOut
 from holdfast.agent.epochs import EpochBook
 from holdfast.agent.log import Line
 from holdfast.agent.turning import Turned
 from holdfast.model.decisions import Decision, Promote, Route, Start, Stop
 from holdfast.model.events import Ending, Event, Finished, Ticked
+from holdfast.model.ids import ComponentId, Epoch
 from holdfast.model.policy import Mode
 from holdfast.model.routing import Lane, Routing
 from holdfast.model.state import State
+from holdfast.model.time import HOUR, Instant
+from holdfast.model.value import replace
 from tests.unit.agent.rehearsal import ObedientBalancer, ObedientProcesses, policy
 
 
@@ -147,3 +151,42 @@ def test_closing_lets_go_of_what_takes_too_long(tmp_path: Path) -> None:
         assert stage.processes.under_way == 0
 
     asyncio.run(scene())
+
+
+class Guard:
+    """A guard that permits all, and still ends a last life for as long as it says so."""
+
+    def __init__(self) -> None:
+        self.ends = "its last deadline passed"
+
+    async def permit(self, component: ComponentId, epoch: Epoch) -> tuple[str, Instant]:  # noqa: ARG002 - as a guard
+        return "", clock.now() + HOUR
+
+    async def until_ended(self, component: ComponentId) -> str:  # noqa: ARG002 - as a guard
+        return self.ends
+
+    async def began(self, component: ComponentId) -> None:
+        """Learn nothing of it."""
+
+
+def test_what_is_leased_is_not_started_while_its_last_life_is_ended_by_the_guard(tmp_path: Path) -> None:
+    async def scene(*, is_leased: bool) -> tuple[list[Finished], list[str]]:
+        stage, guard = Stage(tmp_path), Guard()
+        services = {
+            name: replace(each, is_leased=is_leased) for name, each in stage.state.policy.services.items()
+        }
+        stage.state = replace(stage.state, policy=replace(stage.state.policy, services=services))
+        stage.carrying_out.permits = guard
+        stage.decide(Start("web/web-1", 0, 0, "w", id=1))
+        await stage.finished(1)
+        guard.ends = ""
+        stage.decide(Start("web/web-1", 0, 0, "w", id=2))
+        return await stage.finished(2), [name for name, _ in stage.processes.calls]
+
+    (first, second), calls = asyncio.run(scene(is_leased=True))
+    assert (first.ending, first.is_unbegun) == (Ending.FAILED, True)  # it spends no budget
+    assert second.ending is Ending.DONE
+    assert calls == ["start"]
+    (first, _), calls = asyncio.run(scene(is_leased=False))
+    assert first.ending is Ending.DONE
+    assert calls == ["start", "start"]

@@ -16,7 +16,9 @@ from holdfast.loop.cluster import leasing
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import lease_of
 from holdfast.model.ids import ComponentId, Epoch, ServiceName, component_id, member_of, service_of
-from holdfast.model.time import Instant
+from holdfast.model.time import SECOND, Duration, Instant
+
+_ENDS_WITHIN: Duration = 2 * SECOND
 
 
 class Arming:
@@ -60,6 +62,10 @@ class Arming:
                 return f"the guard is not armed: {error}", 0
             self._armed.add(component)
             return "", deadline
+
+    async def until_ended(self, component: ComponentId) -> str:
+        """Await that the guard does not end the component's last life any more; return why it does, after a while."""
+        return await self._guarding.until_ended(component, _ENDS_WITHIN)
 
     async def began(self, component: ComponentId) -> None:
         """Tell the guard of the process that was started: until now it knew only by what mark to find it."""
