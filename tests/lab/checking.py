@@ -35,7 +35,8 @@ def none_lost(history: History) -> Judgement:
 def only_a_tail_lost(history: History, bound: Duration) -> Judgement:
     """Judge what asynchronous commit may lose: the last that a deposed primary acknowledged, for as long as `bound`, without a hole.
 
-    `measured` is for how long a primary acknowledged what is lost.
+    `measured` is for how long a primary acknowledged what is lost, without the time for which its whole host stood still: what was
+    on its way to it then is answered when it wakes, in the milliseconds that its guard needs.
     """
     kept, acknowledged = _kept(history), acknowledged_of(history)
     if kept is None or not acknowledged:
@@ -54,11 +55,23 @@ def only_a_tail_lost(history: History, bound: Duration) -> Judgement:
         if later:
             why = f"{_named([first_lost])} is lost, and {_named(later)} came after it and is kept"
             return Judgement(Verdict.BROKEN, why)
-        lasted = max(append.ended for append in appends) - first_lost.ended
+        last = max(append.ended for append in appends)
+        lasted = last - first_lost.ended - _stood_still(history, first_lost.host, first_lost.ended, last)
         longest = max(lasted, longest or 0)
     if longest is not None and longest > bound:
         return Judgement(Verdict.BROKEN, f"more than the last {bound / MILLISECOND:.0f} ms are lost", longest)
     return Judgement(Verdict.KEPT, f"{len(lost_of(history))} of {len(acknowledged)} are lost", longest)
+
+
+def _stood_still(history: History, host: str, since: Instant, until: Instant) -> Duration:
+    """Return for how much of the time a whole host was paused."""
+    resumed = {f"resume {host}", "all"}
+    ends = [healed.at for healed in history.of(Healed) if healed.what in resumed]
+    stood = 0
+    for began in (fault.at for fault in history.of(Fault) if fault.what == f"pause {host}"):
+        ended = min((end for end in ends if end >= began), default=until)
+        stood += max(0, min(ended, until) - max(began, since))
+    return stood
 
 
 def lost_of(history: History) -> list[Append]:

@@ -83,6 +83,17 @@ def test_a_longer_tail_than_is_allowed_is_found() -> None:
     assert (told.verdict, told.measured) == (BROKEN, ms(190))
 
 
+def test_while_a_whole_host_stands_still_nothing_is_acknowledged_there() -> None:
+    lost = (append(1, 0), append(2, 10), append(3, 20, took=500), append(4, 900, by=("h2", 2)))
+    paused, resumed = Fault(ms(100), "pause h1"), Healed(ms(519), "resume h1")
+    told = checking.only_a_tail_lost(history(*lost, paused, resumed, listed(1, 4)), ms(95))
+    assert told.verdict is KEPT
+    told = checking.only_a_tail_lost(
+        history(*lost, Fault(ms(100), "pause h2"), resumed, listed(1, 4)), ms(95)
+    )
+    assert told.verdict is BROKEN
+
+
 def test_a_hole_is_found_however_small() -> None:
     told = checking.only_a_tail_lost(
         history(append(1, 0), append(2, 10), append(3, 20), append(4, 900, by=("h2", 2)), listed(1, 3, 4)),
