@@ -24,6 +24,7 @@ from holdfast.sim.clockwork import Clockwork
 
 STALE_MAX = 10 * MILLISECOND
 _HEARD_WITHIN = 2 * SECOND
+_ON_ITS_WAY = 100 * MILLISECOND
 
 
 _Key: TypeAlias = tuple[HostName, ComponentId]  # a movable member has one name on all hosts
@@ -47,8 +48,8 @@ class Stage(Protocol):
     def could_hear(self, host: HostName, of: HostName, since: Instant) -> bool:
         """Tell whether `host` had every chance to hear `of` since then."""
 
-    def says_clear(self, lease: Lease) -> bool:
-        """Tell whether the holder's host is there, and its member truly does not serve."""
+    def says_clear(self, lease: Lease, *, was_there: bool) -> bool:
+        """Tell whether the holder's host is there, or `was_there` a moment ago, and its member truly does not serve."""
 
 
 @dataclass(slots=True)
@@ -200,7 +201,14 @@ class Judging:
         if before is None or before.host == lease.host or lease.service not in self.fenced_services:
             return
         is_proven = lease.service in self._given or before.life in self._off
-        if not is_proven and self.stage is not None and not self.stage.says_clear(before):
+        # A session that is revoked while a request is on its way was there for whoever sent it.
+        revoked = self._revoked.get((lease.service, before.host))
+        was_there = revoked is not None and self.clock.now - revoked <= _ON_ITS_WAY
+        if (
+            not is_proven
+            and self.stage is not None
+            and not self.stage.says_clear(before, was_there=was_there)
+        ):
             raise Violation(
                 "fencing",
                 f"{lease.host} takes {lease.service}, and nobody made sure that {before.host} is off",

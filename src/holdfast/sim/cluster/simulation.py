@@ -94,11 +94,13 @@ class ClusterSimulation:
             speaks_since is not None and speaks_since <= since and self._network.was_whole((of, host), since)
         )
 
-    def says_clear(self, lease: Lease) -> bool:
-        """Tell whether the holder's host is there, and its member truly does not serve."""
+    def says_clear(self, lease: Lease, *, was_there: bool) -> bool:
+        """Tell whether the holder's host is there, or `was_there` a moment ago, and its member truly does not serve."""
         host = self.hosts[lease.host]
         has_session = any(session.host == lease.host for session in self.store.sessions.values())
-        return has_session and f"{lease.service}/{lease.member}" not in host.serving(self._exclusive)
+        return (has_session or was_there) and f"{lease.service}/{lease.member}" not in host.serving(
+            self._exclusive
+        )
 
     def settle(self) -> None:
         """Play the faults, and wait for everything to be well; Violation if that takes too long."""
