@@ -21,7 +21,10 @@ from holdfast.model.value import replace
 # After an action failed the next one waits, so that a world that refuses at once is not asked in a tight loop.
 RETRY_AFTER = SECOND
 UNBEGUN_AFTER = 100 * MILLISECOND  # what was not permitted may be in a moment
-UNBEGUN_AFTER_MAX = 800 * MILLISECOND  # or only when somebody comes back: doubles until then
+UNBEGUN_AFTER_MAX = (
+    800 * MILLISECOND
+)  # or only when somebody comes back: after a second it waits twice as long each time
+REFUSED_QUICKLY = 10
 PROMOTE_AFTER_MAX = 8 * SECOND  # a promotion that fails again and again waits twice as long each time
 REROUTE_AFTER = 200 * MILLISECOND  # doubles with each failure in a row
 REROUTE_AFTER_MAX = 5 * SECOND
@@ -119,8 +122,8 @@ def _promoted(component: ComponentState, event: Finished, now: Instant) -> Compo
     if component.role is not Role.PROMOTING:
         return component  # it died meanwhile
     if event.is_unbegun:
-        wait = min(UNBEGUN_AFTER << min(component.promotions_refused, 10), UNBEGUN_AFTER_MAX)
         refused = component.promotions_refused + 1
+        wait = min(UNBEGUN_AFTER << min(max(0, refused - REFUSED_QUICKLY), 10), UNBEGUN_AFTER_MAX)
         component = replace(component, role=Role.STANDBY, role_since=now)
         return replace(component, not_before=now + wait, promotions_refused=refused)
     component = replace(component, promotions_refused=0)

@@ -1,9 +1,10 @@
-"""A promotion that is not permitted is tried again soon, and less and less often under one lease: it may wait for somebody for long."""
+"""A promotion that is not permitted is tried again soon, and after a second less and less often under one lease: it may wait for somebody for long."""
 
 from itertools import count
 
 from holdfast.loop.commit import commit
 from holdfast.loop.observe import observe
+from holdfast.loop.observe_finished import REFUSED_QUICKLY
 from holdfast.model.cluster import LEASE_BLOCK, Entitlement
 from holdfast.model.decisions import Promote
 from holdfast.model.events import Ending, Finished
@@ -37,24 +38,26 @@ def waits(state: State) -> Duration:
     return state.components["db/a"].not_before - AT
 
 
-def test_each_refusal_in_a_row_waits_twice_as_long_up_to_a_bound() -> None:
+def test_after_some_refusals_in_a_row_each_waits_twice_as_long_up_to_a_bound() -> None:
     state, seen = idle(), []
-    for _ in range(6):
+    for _ in range(REFUSED_QUICKLY + 5):
         state = tried(state, 7)
         seen.append(waits(state) // MILLISECOND)
         assert state.components["db/a"].role is Role.STANDBY
-    assert seen == [100, 200, 400, 800, 800, 800]
+    assert seen == [100] * REFUSED_QUICKLY + [200, 400, 800, 800, 800]
 
 
 def test_under_another_lease_it_begins_anew() -> None:
     state = idle()
-    for _ in range(4):
+    for _ in range(REFUSED_QUICKLY + 2):
         state = tried(state, 7)
     assert waits(tried(state, 8)) == 100 * MILLISECOND
 
 
 def test_once_it_was_promoted_it_begins_anew() -> None:
-    state = tried(tried(idle(), 7), 7)
+    state = idle()
+    for _ in range(REFUSED_QUICKLY + 2):
+        state = tried(state, 7)
     state = tried(state, 7, Ending.DONE)
     assert state.components["db/a"].role is Role.PRIMARY
     standby = replace(state.components["db/a"], role=Role.STANDBY)
