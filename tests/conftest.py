@@ -7,6 +7,9 @@ safety that was seen broken is final, as is a test that is marked so: being late
 never are.
 """
 
+import gc
+import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_worldly = item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in WORLDLY
         if is_worldly and item.get_closest_marker("final") is None:
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=PAUSE_S, rerun_except=FINAL))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let go of what a failed first attempt left, such as programs that nobody waited for: that is not its second one's fault.
+
+    The last failure's traceback holds its frames, and they hold what it left; the filters end with the test.
+    """
+    if getattr(item, "execution_count", 1) > 1:
+        warnings.filterwarnings("ignore", category=ResourceWarning)
+        warnings.filterwarnings("ignore", category=pytest.PytestUnraisableExceptionWarning)
+        sys.last_type = sys.last_value = sys.last_traceback = None
+        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
