@@ -136,7 +136,8 @@ class CarryingOut:
     async def _start(
         self, component: ComponentId, epoch: Epoch, not_after: Instant, *, is_primary: bool
     ) -> Result:
-        if why := await self._ended(component):
+        permits = self._permits_of(component)
+        if permits is not None and (why := await permits.until_ended(component)):
             return Result(Ending.FAILED, why, is_unbegun=True)
         if is_primary:
             why, not_after = await self._permitted(component, epoch, not_after)
@@ -146,25 +147,23 @@ class CarryingOut:
         result = await self._components.start(
             component, spec, epoch, is_primary=is_primary, not_after=not_after
         )
-        if result.ending is Ending.DONE and self._is_leased(component) and self.permits is not None:
-            await self.permits.began(component)
+        permits = self._permits_of(component)  # asked anew: a reload may have changed what is leased
+        if result.ending is Ending.DONE and permits is not None:
+            await permits.began(component)
         return result
-
-    async def _ended(self, component: ComponentId) -> str:
-        if self.permits is None or not self._is_leased(component):
-            return ""
-        return await self.permits.until_ended(component)
 
     async def _permitted(
         self, component: ComponentId, epoch: Epoch, not_after: Instant
     ) -> tuple[str, Instant]:
-        if self.permits is None or not self._is_leased(component):
+        permits = self._permits_of(component)
+        if permits is None:
             return "", not_after
-        why, until = await self.permits.permit(component, epoch)
+        why, until = await permits.permit(component, epoch)
         return why, min(not_after, until)
 
-    def _is_leased(self, component: ComponentId) -> bool:
-        return service_of(component) in self._leased
+    def _permits_of(self, component: ComponentId) -> Permits | None:
+        """Return who has to allow that it serves; None where nothing of it is leased."""
+        return self.permits if service_of(component) in self._leased else None
 
     async def _cover(self, component: ComponentId, epoch: Epoch) -> Result | None:
         """Make sure on disk that `epoch` is never given out again; otherwise say why it must not be used."""

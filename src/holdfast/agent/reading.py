@@ -88,8 +88,7 @@ class ReadingCare:
         rules = service.traffic.read_only if service is not None and service.traffic is not None else None
         if component is None or member is None or rules is None or component.role is not Role.STANDBY:
             return None
-        probe = next((one for one in member.probes if isinstance(one.check, ReadingCheck)), None)
-        server, process = member.run.managed, component.process
+        probe, server, process = member.probe_by(ReadingCheck), member.run.managed, component.process
         if probe is None or server is None or not isinstance(process, ProcessRunning):
             return None
         return _Standby(id_, process.incarnation, server, probe, rules)

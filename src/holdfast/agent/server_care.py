@@ -48,7 +48,7 @@ class ServerCare(ABC, Generic[Server, Kept, Seen, Cue]):
         self._keepers: dict[ComponentId, tuple[Incarnation, Kept]] = {}
         self._due: dict[ComponentId, tuple[Instant, Cue]] = {}
         self._sights: dict[ComponentId, Seen] = {}
-        self._looking = Looking(lambda: (id_ for id_, _, _ in self._members()), self._care)
+        self._looking = Looking(self._members, self._care)
 
     def wake(self) -> None:
         """Look at once at whoever has to act: somebody else may hold a lease."""
@@ -90,17 +90,15 @@ class ServerCare(ABC, Generic[Server, Kept, Seen, Cue]):
 
     # --- what is the same for all ---------------------------------------------------------------------
 
-    def _members(self) -> Iterator[tuple[ComponentId, Server, ProbePolicy]]:
+    def _members(self) -> Iterator[ComponentId]:
         for service in self._state().policy.services.values():
             for id_, member in zip(service.components, service.members, strict=True):
-                found = self._kind_of(member)
-                if found is not None:
-                    yield id_, *found
+                if self._kind_of(member) is not None:
+                    yield id_
 
     def _kind_of(self, member: MemberPolicy) -> tuple[Server, ProbePolicy] | None:
         of_server, of_check = self.kinds
-        probe = next((one for one in member.probes if isinstance(one.check, of_check)), None)
-        server = member.run.managed
+        server, probe = member.run.managed, member.probe_by(of_check)
         return (server, probe) if isinstance(server, of_server) and probe is not None else None
 
     async def _care(self, id_: ComponentId) -> None:
@@ -143,7 +141,7 @@ class ServerCare(ABC, Generic[Server, Kept, Seen, Cue]):
 
     def _see(self, id_: ComponentId, sight: Seen | None) -> None:
         """Keep what was seen; None: nothing is known of it any more."""
-        told: Any = sight.unobserved() if sight is not None else None
+        told = sight.unobserved() if sight is not None else None
         if self._sights.get(id_) == told:
             return
         if told is None:

@@ -198,7 +198,7 @@ class Guarding:
         end = now() + within
         while isinstance(status := await self.status(), GuardStatus):
             seen = status.armed.get(component)
-            if seen is None or not (seen.is_overdue or seen.deadline <= now()):
+            if seen is None or seen.deadline > now():
                 break
             if now() >= end:
                 return "its last deadline passed, and the guard still ends what is left of it"

@@ -111,7 +111,7 @@ def _prepare(entrance: int | None, not_after: Instant | None) -> Callable[[], No
     nobody: were it to go on when the agent is killed, the next agent would start a second one beside it. For the same
     reason it gives up when it is late: who asked for it has stopped waiting, and may have started another.
 
-    A signal that the agent ignores, as whatever a script starts with `&` ignores SIGINT, would stay ignored in the program,
+    A signal that the agent ignores, as whatever a script starts with `&` ignores SIGINT and SIGQUIT, would stay ignored in the program,
     and could not be what stops it.
     """
     agent = os.getpid()

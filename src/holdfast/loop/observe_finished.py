@@ -15,16 +15,14 @@ from holdfast.model.state import (
     ServiceState,
     State,
 )
-from holdfast.model.time import MILLISECOND, SECOND, Instant
+from holdfast.model.time import MILLISECOND, SECOND, Duration, Instant
 from holdfast.model.value import replace
 
 # After an action failed the next one waits, so that a world that refuses at once is not asked in a tight loop.
 RETRY_AFTER = SECOND
 UNBEGUN_AFTER = 100 * MILLISECOND  # what was not permitted may be in a moment
-UNBEGUN_AFTER_MAX = (
-    800 * MILLISECOND
-)  # or only when somebody comes back: after a second it waits twice as long each time
-REFUSED_QUICKLY = 10
+UNBEGUN_AFTER_MAX = 800 * MILLISECOND  # or only when somebody comes back
+REFUSED_QUICKLY = 10  # so often in a row it is tried again as soon; then it waits twice as long each time
 PROMOTE_AFTER_MAX = 8 * SECOND  # a promotion that fails again and again waits twice as long each time
 REROUTE_AFTER = 200 * MILLISECOND  # doubles with each failure in a row
 REROUTE_AFTER_MAX = 5 * SECOND
@@ -123,14 +121,14 @@ def _promoted(component: ComponentState, event: Finished, now: Instant) -> Compo
         return component  # it died meanwhile
     if event.is_unbegun:
         refused = component.promotions_refused + 1
-        wait = min(UNBEGUN_AFTER << min(max(0, refused - REFUSED_QUICKLY), 10), UNBEGUN_AFTER_MAX)
+        wait = _doubled(UNBEGUN_AFTER, max(0, refused - REFUSED_QUICKLY), UNBEGUN_AFTER_MAX)
         component = replace(component, role=Role.STANDBY, role_since=now)
         return replace(component, not_before=now + wait, promotions_refused=refused)
     component = replace(component, promotions_refused=0)
     if event.ending is Ending.DONE:
         return replace(component, role=Role.PRIMARY, role_since=now, promotions_failed=0)
     # Half promoted may be enough to serve, so it is not a standby again until it was demoted, which is wished next.
-    wait = min(RETRY_AFTER << min(component.promotions_failed, 10), PROMOTE_AFTER_MAX)
+    wait = _doubled(RETRY_AFTER, component.promotions_failed, PROMOTE_AFTER_MAX)
     return replace(component, not_before=now + wait, promotions_failed=component.promotions_failed + 1)
 
 
@@ -159,7 +157,7 @@ def _routed(service: ServiceState, event: Finished, now: Instant) -> ServiceStat
         return replace(
             service, routed=service.routing, routed_at=now, routing=None, flight=None, route_failures=0
         )
-    wait = min(REROUTE_AFTER << min(service.route_failures, 10), REROUTE_AFTER_MAX)
+    wait = _doubled(REROUTE_AFTER, service.route_failures, REROUTE_AFTER_MAX)
     return replace(
         service,
         routed=None,
@@ -168,3 +166,7 @@ def _routed(service: ServiceState, event: Finished, now: Instant) -> ServiceStat
         not_before=now + wait,
         route_failures=service.route_failures + 1,
     )
+
+
+def _doubled(first: Duration, times: int, most: Duration) -> Duration:
+    return min(first << min(times, 10), most)

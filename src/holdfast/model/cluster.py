@@ -28,9 +28,7 @@ class MemberReport(Value, frozen=True, omit_defaults=True):
     leaving: str = ""  # why another member should have the role, if one is fit; empty: it should keep it
     is_stable: bool = False  # up for as long as its file asks before it is trusted again
     is_clear: bool = False  # proven not to serve: nothing of it runs, or it is a standby
-    is_spent: bool = (
-        False  # it does not run, and its restart budget is spent: nobody counts on it to come back soon
-    )
+    is_spent: bool = False  # it does not run, and its restart budget is spent: nobody counts on it
     # How far a database's log goes: timeline, place. Told while it stands still, and coarsely by a primary; zeros: not told.
     position: tuple[int, int] = (0, 0)
     position_under: Epoch = (

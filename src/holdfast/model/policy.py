@@ -225,6 +225,10 @@ class MemberPolicy(Value, frozen=True):
     on: HostName | None = None  # several hosts: it runs there and nowhere else; None: the leader places it
     tags: Tags = Tags()
 
+    def probe_by(self, check: type) -> ProbePolicy | None:
+        """Return the first probe that asks by this kind of check, None if there is none."""
+        return next((probe for probe in self.probes if isinstance(probe.check, check)), None)
+
 
 class CoordinatorLoss(StrEnum):
     """What a primary does when its lease cannot be renewed because the coordinator cannot be reached."""

@@ -1,5 +1,7 @@
 """What was seen of a server in one look, by the care that its adapter takes of it."""
 
+from typing import Self
+
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import Epoch
 from holdfast.model.observation import Failure, Layer, Observation, Outcome
@@ -17,7 +19,7 @@ class Sight(Value, frozen=True):
     position_under: Epoch = 0  # the lease under which that is its last word
     unfit: str = ""  # why it must not be promoted
 
-    def unobserved(self) -> "Sight":
+    def unobserved(self) -> Self:
         """Return it without what a probe's answer tells."""
         return replace(self, problem="", warning="", is_unknown=False)
 

@@ -1,5 +1,7 @@
 """What was seen of a PostgreSQL server in one look."""
 
+from typing import Self
+
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import Epoch
 from holdfast.model.observation import Failure, Outcome
@@ -17,9 +19,9 @@ class Sight(AnySight, frozen=True):
     commits: str = ""  # of a primary: for whom its commits wait
     note: str = ""  # what an operator should know of its parameters
 
-    def unobserved(self) -> "Sight":
+    def unobserved(self) -> Self:
         """Return it without what a probe's answer tells."""
-        return replace(self, problem="", warning="", is_unknown=False, is_unopened=False, starting="")
+        return replace(super().unobserved(), is_unopened=False, starting="")
 
     def added_to(self, report: MemberReport) -> MemberReport:
         """Return what the host says of its member with what was seen of its data."""

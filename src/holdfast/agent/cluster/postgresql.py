@@ -196,7 +196,7 @@ class PostgresCare(ServerCare[PostgresServer, Keeper, Sight, _Cue]):
 
     def supplemented(self, reports: dict[ComponentId, MemberReport]) -> dict[ComponentId, MemberReport]:
         """Return the reports of this host's members with what is known of their logs."""
-        unseen = (id_ for id_, _, _ in self._members() if id_ in reports and id_ not in self._sights)
+        unseen = (id_ for id_ in self._members() if id_ in reports and id_ not in self._sights)
         told = {
             id_: replace(reports[id_], unfit=_UNSEEN)
             for id_ in unseen
