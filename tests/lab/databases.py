@@ -1,5 +1,6 @@
 """A PostgreSQL service on the hosts of the lab, asked over its own sockets and through the balancers."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,10 @@ class Database:
         self.programs = programs()
         self.hosts = tuple(host.name for host in cluster.site.hosts)
         self._shown = ""
+
+    def close(self) -> None:
+        """Remove its data."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def service(self, **more: Any) -> dict[str, Any]:
         """Return the service of the file."""

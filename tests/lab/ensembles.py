@@ -16,14 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast.components import procfs
+
 READY_WITHIN_S = 60.0  # a generous bound: a JVM starts in one second on an idle core and in ten on a busy one
 POLL_S = 0.05
 
 
 def is_stopped(pid: int) -> bool:
     """Tell whether every thread of a process is stopped by a signal."""
-    tasks = [each.read_text("utf-8", "replace") for each in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in tasks)
+    threads = [procfs.read_stat(int(each.name)) for each in Path(f"/proc/{pid}/task").iterdir()]
+    return all(stat is not None and stat.is_stopped for stat in threads)
 
 
 class Member:

@@ -4,18 +4,21 @@ A folder that uses them names them in its conftest: `from tests.lab.fixtures imp
 with etcd and some seconds with ZooKeeper's three JVMs, so it is raised once, when first asked for.
 """
 
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.lab.databases import Database
 from tests.lab.hosts import Cluster, Site
 from tests.lab.network import is_permitted
+from tests.lab.redis_service import RedisService
 
 __all__ = ["database", "etcd3", "etcd5", "sites", "zookeeper3", "zookeeper5"]
+
+Service = TypeVar("Service", bound=Database | RedisService)
 
 
 class Sites:
@@ -73,11 +76,17 @@ def zookeeper5(sites: Sites, tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture
-def database(etcd3: Cluster) -> Iterator[Database]:
-    made = Database(etcd3)
+@contextmanager
+def lent(made: Service) -> Iterator[Service]:
+    """Lend a service on a cluster's hosts. Afterwards all that runs there is ended, and its data removed."""
     try:
         yield made
     finally:
-        etcd3.site.restore(etcd3.nemesis)
-        shutil.rmtree(made.folder, ignore_errors=True)
+        made.cluster.site.restore(made.cluster.nemesis)
+        made.close()
+
+
+@pytest.fixture
+def database(etcd3: Cluster) -> Iterator[Database]:
+    with lent(Database(etcd3)) as made:
+        yield made

@@ -1,6 +1,5 @@
 """Reading from standbys on three hosts, and what a primary that slept too long can still tell its clients."""
 
-import shutil
 from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from psycopg import pq
 
 from tests.lab.databases import LISTEN, RECOVERS_S, Database
+from tests.lab.fixtures import lent
 from tests.lab.hosts import Cluster
 from tests.lab.redis_service import PASSWORD, PORT, RedisService, exchange
 
@@ -59,12 +59,8 @@ class ReadDatabase(Database):
 
 @pytest.fixture
 def database(etcd3: Cluster) -> Iterator[ReadDatabase]:
-    made = ReadDatabase(etcd3)
-    try:
+    with lent(ReadDatabase(etcd3)) as made:
         yield made
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def test_reads_go_to_standbys_that_are_new_enough_and_to_the_primary_when_none_is(
@@ -190,8 +186,7 @@ class ReadCache(RedisService):
 
 
 def test_standbys_of_redis_are_read_from_while_what_their_primary_writes_arrives(etcd3: Cluster) -> None:
-    cache = ReadCache(etcd3)
-    try:
+    with lent(ReadCache(etcd3)) as cache:
         cache.raise_up(lease=LEASE)
         primary = cache.primary()
         one, other = (host for host in cache.hosts if host != primary)
@@ -202,6 +197,3 @@ def test_standbys_of_redis_are_read_from_while_what_their_primary_writes_arrives
         cache.until_read((other,), other)
         etcd3.nemesis.heal()
         cache.until_read(cache.hosts, one, other)
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        cache.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.fixtures import lent
 from tests.lab.hosts import Cluster
 from tests.lab.redis_service import RECOVERS_S, RedisService
 from tests.lab.several_hosts import ask
@@ -16,12 +17,8 @@ SENT_LATE = 20
 
 @pytest.fixture
 def cache(etcd3: Cluster) -> Iterator[RedisService]:
-    made = RedisService(etcd3)
-    try:
+    with lent(RedisService(etcd3)) as made:
         yield made
-    finally:
-        etcd3.site.restore(etcd3.nemesis)
-        made.close()
 
 
 def test_a_killed_primary_is_replaced_and_rejoins(cache: RedisService) -> None:
