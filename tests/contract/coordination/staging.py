@@ -9,7 +9,14 @@ from typing import Any, TypeAlias
 
 from holdfast.coordination.clock import now
 from holdfast.model.time import SECOND, Duration, Instant
-from holdfast.ports.coordination import Change, Coordinator, Session, Sighting
+from holdfast.ports.coordination import (
+    Change,
+    Coordinator,
+    Session,
+    SessionLostError,
+    Sighting,
+    UnavailableError,
+)
 from tests.contract.coordination.stages import DRIVERS, Driver, Stage
 
 WITHIN_S = 30.0  # for anything that should take one
@@ -87,6 +94,20 @@ async def renewing(session: Session, every: Duration) -> None:
     while True:
         await asyncio.sleep(every / SECOND)
         await session.renew()
+
+
+async def is_refused(session: Session) -> bool:
+    """Tell whether the engine says that the session is over.
+
+    An engine breaks the connection of a session that it ended: a renewal on its way there then cannot know.
+    """
+    try:
+        await session.renew()
+    except SessionLostError:
+        return True
+    except UnavailableError:
+        return False
+    raise AssertionError("a session that ended was renewed")
 
 
 def longest_silence(watcher: Watcher) -> Duration:

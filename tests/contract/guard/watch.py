@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.components import procfs
 from holdfast.components.guarding import Guarding, GuardStatus, facts_of
-from holdfast.guard import messages, remembering
+from holdfast.guard import messages, remembering, understudy
 from holdfast.guard.command import command
 from holdfast.guard.facts import Facts
 from holdfast.model.time import SECOND, Duration, Instant
@@ -63,7 +63,17 @@ class Watch:
 
     def guards(self) -> list[int]:
         """Return the pids of all guards of this directory, those that stand by included."""
-        mark = b"\0--directory\0" + os.fsencode(self.directory) + b"\0"
+        return self._running_with(b"\0--directory\0" + os.fsencode(self.directory) + b"\0")
+
+    def understudies(self, first: int) -> list[int]:
+        """Return the pids of the guards that stand by for `first` and hear it: they have a hold of it.
+
+        A child that is not there yet has the arguments of its parent, and none at all for a moment after.
+        """
+        mark = b"\0" + os.fsencode(understudy.OF) + b"\0" + str(first).encode() + b"\0"
+        return [pid for pid in self._running_with(mark) if _has_pidfd(pid)]
+
+    def _running_with(self, mark: bytes) -> list[int]:
         return [pid for pid in procfs.pids() if mark in read_arguments(pid) and runs(pid)]
 
     def memory(self) -> Path:
@@ -88,13 +98,23 @@ class Watch:
 
     def kill_all(self) -> None:
         """Kill all guards, their understudies too."""
-        while pids := self.guards():
+        looks_in_vain = 0
+        while looks_in_vain < 3:  # one that was just born has no arguments for a moment
+            pids = self.guards()
+            looks_in_vain = 0 if pids else looks_in_vain + 1
             for pid in pids:
                 with contextlib.suppress(
                     ProcessLookupError
                 ):  # one ended another: an understudy, or who has one
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
+
+
+def _has_pidfd(pid: int) -> bool:
+    try:
+        return any("pidfd" in str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # it went, or closed one while we looked
+        return False
 
 
 def remove_files(directory: Path) -> None:
