@@ -242,6 +242,19 @@ async def test_down_holds_while_holdfast_lives_though_haproxys_own_checks_pass(t
 
 
 @story
+async def test_who_was_held_down_serves_on_once_it_is_named(tmp_path: Path) -> None:
+    async with stage(tmp_path, db()) as it:
+        await it.route("db", "a", a=IN, b=DOWN)
+        for active, other in (("b", "a"), ("a", "b")) * 2:
+            await it.route("db", active, **{active: IN, other: DOWN})
+            falls = len(re.findall(f"db/{active} is DOWN", it.log()))
+            async with it.clients("db", count=1) as answered:
+                await counted(answered, "", 100)  # some pushes long
+            assert answered.keys() == {active}
+            assert len(re.findall(f"db/{active} is DOWN", it.log())) == falls
+
+
+@story
 @pytest.mark.parametrize("name", ["web", "db"])
 async def test_members_that_must_serve_though_all_are_doubted_are_held_up_against_haproxys_checks(
     tmp_path: Path, name: str

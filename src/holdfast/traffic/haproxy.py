@@ -48,9 +48,7 @@ class HaproxyTraffic:
         self._places = places.Places.under(directory)
         self._runtime = Console(self._places / places.RUNTIME, answer_timeout=answer_timeout)
         self._master = Console(self._places / places.MASTER, answer_timeout=answer_timeout)
-        # Of its own, so that nobody waits behind a push that HAProxy does not answer.
-        self._holding_console = Console(self._places / places.RUNTIME, answer_timeout=answer_timeout)
-        self._consoles = (self._runtime, self._master, self._holding_console)
+        self._consoles = (self._runtime, self._master)
         self._holding: asyncio.Task[None] | None = None
         self._raised: dict[
             ServiceName, float
@@ -299,16 +297,18 @@ class HaproxyTraffic:
             self._holding = asyncio.get_running_loop().create_task(self._keep_holding())
 
     async def _keep_holding(self) -> None:
-        while held := self._held():
+        """Push what is held, as it is when it is pushed: what was held before we slept may serve by now.
+
+        On the connection of `route`, which keeps the order: a push that was on its way cannot come after a turn.
+        """
+        while self._held():
             assert self._policy is not None
             await asyncio.sleep(fast_interval(self._policy) / SECOND)
-            try:
-                answers = await self._holding_console.ask(*held)
-            except (Silent, TimeoutError):
-                continue  # `look` says so too
-            if any(answers):
-                self._holding_console.drop()  # a worker that was replaced: the next push finds the new one
-        self._holding_console.drop()
+            if not (held := self._held()):
+                return
+            with suppress(Silent, TimeoutError):  # `look` says so too
+                if any(await self._runtime.ask(*held)):
+                    self._runtime.drop()  # a worker that was replaced: the next push finds the new one
 
     async def release(self) -> None:
         """Leave to HAProxy's checks what they may decide alone. DOWN heals because holding it ends."""
@@ -345,7 +345,6 @@ class HaproxyTraffic:
             self._holding.cancel()
             await asyncio.gather(self._holding, return_exceptions=True)
             self._holding = None
-        self._holding_console.drop()
 
 
 def _cut_off(service: ServicePolicy, routing: Routing) -> set[tuple[ServiceName, MemberName]]:
