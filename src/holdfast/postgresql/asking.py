@@ -115,7 +115,9 @@ left join pg_stat_wal_receiver w on true
 """
 _FOLLOWERS = """
 select application_name, state, sync_state, flush_lsn, replay_lsn, client_addr,
-  pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end, flush_lsn),
+  -- One that has not said yet how far it is lacks everything: it is not to be taken for one that lacks nothing.
+  pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end,
+    coalesce(flush_lsn, '0/0')),
   sync_priority
 from pg_stat_replication order by application_name, pid
 """

@@ -36,6 +36,7 @@ class Console:
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._prompt = b"\n> "
+        self._is_leaving = False
 
     async def ask(self, *lines: str) -> list[str]:
         """Send the lines together; return the answers, one for each command (`;` separates commands).
@@ -51,7 +52,7 @@ class Console:
                     is_sent = True
                     writer.write("".join(f"{line}\n" for line in lines).encode())
                     count = sum(line.count(";") + 1 for line in lines)
-                    return [await self._answer(reader) for _ in range(count)]
+                    answers = [await self._answer(reader) for _ in range(count)]
             except (OSError, asyncio.IncompleteReadError) as error:
                 self.drop()
                 if isinstance(error, TimeoutError):
@@ -60,6 +61,9 @@ class Console:
             except BaseException:  # cancelled half way: the answers are out of step
                 self.drop()
                 raise
+            if self._is_leaving:
+                self.drop()
+            return answers
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is not None and not self._streams[0].at_eof():
@@ -77,13 +81,16 @@ class Console:
         raw = await reader.readuntil(self._prompt)
         return raw[: -len(self._prompt)].decode("utf-8", "replace").strip("\n")
 
-    def drop_if_idle(self) -> None:
-        """Close the connection unless somebody waits for an answer on it."""
-        if not self._turn.locked():
+    def hang_up(self) -> None:
+        """Close the connection, as soon as whoever waits for an answer on it has it."""
+        if self._turn.locked():
+            self._is_leaving = True
+        else:
             self.drop()
 
     def drop(self) -> None:
         """Close the connection; the next call makes a new one."""
+        self._is_leaving = False
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None

@@ -338,7 +338,7 @@ class HaproxyTraffic:
 
     def _hang_up(self) -> None:
         for console in self._consoles:
-            console.drop_if_idle()
+            console.hang_up()
 
     async def _stop_holding(self) -> None:
         if self._holding is not None:

@@ -12,8 +12,10 @@ from holdfast.traffic.places import reachable
 
 
 @asynccontextmanager
-async def haproxy(folder: Path, *answers: bytes | None) -> AsyncIterator[Console]:
-    """Answer each connection's commands from `answers`; None: hang up."""
+async def haproxy(
+    folder: Path, *answers: bytes | None, ended: asyncio.Event | None = None
+) -> AsyncIterator[Console]:
+    """Answer each connection's commands from `answers`; None: hang up. `ended` is set when the caller hung up."""
     left = list(answers)
     serving: list[asyncio.Task[None] | None] = []
 
@@ -21,11 +23,15 @@ async def haproxy(folder: Path, *answers: bytes | None) -> AsyncIterator[Console
         serving.append(asyncio.current_task())
         await reader.readline()
         writer.write(b"\n> ")
-        while await reader.readline() and left:
+        while line := await reader.readline():
+            if not left:
+                break
             answer = left.pop(0)
             if answer is None:
                 break
             writer.write(answer)
+        if ended and not line:
+            ended.set()
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
@@ -78,6 +84,21 @@ def test_a_late_answer_is_never_taken_for_the_next_ones(tmp_path: Path) -> None:
             with pytest.raises(TimeoutError):
                 await console.ask("show info")
             assert await console.ask("show info") == ["whole"]
+
+    asyncio.run(main())
+
+
+def test_who_hangs_up_lets_the_answer_come_that_is_awaited_and_keeps_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        ended = asyncio.Event()
+        async with haproxy(tmp_path, b"well\n\n> ", b"again\n\n> ", ended=ended) as console:
+            asking = asyncio.create_task(console.ask("show info"))
+            await asyncio.sleep(0)  # it has its turn now
+            console.hang_up()
+            assert await asking == ["well"]
+            async with asyncio.timeout(20):
+                await ended.wait()
+            assert await console.ask("show info") == ["again"]
 
     asyncio.run(main())
 
