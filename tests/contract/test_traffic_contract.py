@@ -439,7 +439,12 @@ async def test_haproxy_told_to_stop_ends_though_we_are_connected(tmp_path: Path)
         haproxy = it.haproxy
         assert haproxy is not None
         haproxy.send_signal(signal.SIGUSR1)
-        await until(lambda: asyncio.sleep(0, haproxy.poll() is not None), "it ends")
+
+        async def has_ended() -> bool:
+            await it.traffic.look()  # as the agent does, every second and when HAProxy tells of a change
+            return haproxy.poll() is not None
+
+        await until(has_ended, "it ends")
         it.haproxy = None
 
 

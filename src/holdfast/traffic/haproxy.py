@@ -258,8 +258,10 @@ class HaproxyTraffic:
             if not error.is_sent:
                 raise
             now = None  # the kept connection was to a HAProxy that has ended: there may be a new one
-        if now is None or now.is_stopping:
-            self._runtime.drop()
+        if now is not None and now.is_stopping:
+            self._hang_up()  # it ends when nobody is connected any more; and there may be a new one
+            now = None
+        if now is None:
             now = standing.parse(await self._runtime.ask(*standing.QUESTIONS))
         return now
 
@@ -339,6 +341,8 @@ class HaproxyTraffic:
     def _hang_up(self) -> None:
         for console in self._consoles:
             console.hang_up()
+        if self._feed is not None:
+            self._feed.leave()  # it may have come too late to hear that this worker ends
 
     async def _stop_holding(self) -> None:
         if self._holding is not None:

@@ -23,7 +23,13 @@ class Feed:
         self._on_end = on_end  # this worker ends as soon as nobody is connected to it any more
         self._is_due = False
         self._backoff = _BACKOFF_MIN
+        self._writer: asyncio.StreamWriter | None = None
         self._task = asyncio.get_running_loop().create_task(self._follow())
+
+    def leave(self) -> None:
+        """Hang up on the worker that is listened to, and look for another one."""
+        if self._writer is not None:
+            self._writer.close()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -33,7 +39,7 @@ class Feed:
     async def _follow(self) -> None:
         while True:
             try:
-                reader, writer = await listen(self._socket, f"show events {RING} -w -n")
+                reader, self._writer = await listen(self._socket, f"show events {RING} -w -n")
             except OSError:
                 await self._rest()
                 continue
@@ -43,7 +49,8 @@ class Feed:
             except (OSError, ValueError):  # the connection broke, or a line was absurdly long
                 pass
             finally:
-                writer.close()
+                self.leave()
+                self._writer = None
             self._tell()
             await self._rest()
 
