@@ -6,11 +6,20 @@ What merely depends on something that fails joins the incident of the root: one 
 from holdfast.detect import finding
 from holdfast.diagnose import naming
 from holdfast.model.decisions import Decision, Promote, Route, Start, Withheld, name_of, subject_of
-from holdfast.model.duty import balancer_runs, hung_balancer_at, is_usable, is_wanted
+from holdfast.model.duty import USABLE, balancer_runs, hung_balancer_at, is_usable, is_wanted
 from holdfast.model.findings import Cause, CauseCode, Finding
-from holdfast.model.ids import ComponentId, IncidentId, ServiceName, member_of
+from holdfast.model.ids import (
+    ComponentId,
+    Epoch,
+    IncidentId,
+    MemberName,
+    ServiceName,
+    component_id,
+    member_of,
+)
 from holdfast.model.incidents import Entry, Incident, Stage
-from holdfast.model.standing import Status
+from holdfast.model.policy import ServicePolicy
+from holdfast.model.standing import Role, Status
 from holdfast.model.state import ComponentState, ProcessAbsent, ProcessRunning, State
 from holdfast.model.time import Duration, Instant, show_duration
 from holdfast.model.value import Value, replace
@@ -235,11 +244,35 @@ def _outage(
 
 
 def _by_whom(state: State, name: ServiceName) -> str:
-    service = state.services[name]
+    service, policy = state.services[name], state.policy.services.get(name)
+    if policy is not None and policy.is_leased and (holders := _holders(state, policy)):
+        epoch, member = max(holders)
+        return f"by {member} under epoch {epoch}"
     if service.assigned is not None:
         return f"by {service.assigned} under epoch {service.epoch}"
     serving = [member_of(member.id) for member in state.members(name) if is_usable(member)]
-    return "by " + ", ".join(serving)
+    return "by " + (", ".join(serving) or "a member on another host")
+
+
+def _holders(state: State, policy: ServicePolicy) -> list[tuple[Epoch, MemberName]]:
+    """Return who serves under a lease, as far as this host knows, wherever that is; the newest epoch counts.
+
+    What was assigned here last says nothing: another host may have taken the role over since.
+    """
+    here = [
+        (member.epoch, member_of(member.id))
+        for member in state.members(policy.name)
+        if member.role is Role.PRIMARY and is_usable(member)
+    ]
+    reports = [
+        (member.name, state.elsewhere.get(component_id(policy.name, member.name)))
+        for member in policy.elsewhere
+    ]
+    return here + [
+        (report.epoch, member)
+        for member, report in reports
+        if report is not None and report.role is Role.PRIMARY and report.status in USABLE
+    ]
 
 
 def _closed(state: State, incident: Incident, now: Instant) -> State:
@@ -249,11 +282,12 @@ def _closed(state: State, incident: Incident, now: Instant) -> State:
         return state
     members = [m for name in names for m in state.members(name) if is_wanted(state, m.id)]
     usable = sum(is_usable(member) for member in members)
-    how = (
-        "not recovered: everything is being stopped"
-        if state.is_going_down
-        else f"redundancy restored, {usable}/{len(members)}"
-    )
+    if state.is_going_down:
+        how = "not recovered: everything is being stopped"
+    elif not members and incident.service in state.policy.services:
+        how = "another host runs it"
+    else:
+        how = f"redundancy restored, {usable}/{len(members)}"
     text = f"{how}; outage {show_duration(incident.outage)}"
     entry = Entry(now, Stage.RECOVERED, incident.service, text)
     closed = replace(incident, closed_at=now, timeline=_bounded((*incident.timeline, entry)))
@@ -277,9 +311,13 @@ def abandoned(state: State, now: Instant) -> State:
 
 def _is_calm(state: State, name: ServiceName, now: Instant) -> bool:
     members = [member for member in state.members(name) if is_wanted(state, member.id)]
-    if not members:
-        return name not in state.policy.services or state.is_going_down
-    stable_after = state.policy.services[name].restart.stable_after if members else 0
+    policy = state.policy.services.get(name)
+    if policy is None or state.is_going_down:
+        return not members
+    # Of what another host took over nothing is meant to run here: that it serves there is enough.
+    if not members and not (policy.is_leased and policy.elsewhere):
+        return False
+    stable_after = policy.restart.stable_after
     are_back = all(_is_back(member, stable_after, now) for member in members)
     return are_back and is_settled(state, name) and not finding.find(state, name, now)
 
