@@ -6,6 +6,7 @@ read to find it: an agent must stay reachable while its file is being edited and
 
 import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,14 +91,30 @@ def find_file(given: Path | None = None) -> Path:
     """Return the system's file: the one given, or the first of the usual places; Trouble if there is none."""
     chosen = given or place().file
     if chosen is not None:
-        if not chosen.is_file():
-            raise Trouble(f"{chosen}: no such file", ExitCode.USAGE, hint="holdfast init writes a first one")
-        return chosen
+        return _readable(chosen)
     for path in FILES:
         if path.is_file():
             return path
     hint = "holdfast init writes a first one; --file names another"
     raise Trouble(f"no file: neither {FILES[0]} nor {FILES[1]} is there", ExitCode.USAGE, hint=hint)
+
+
+def _readable(path: Path) -> Path:
+    """Return the path if a file is there; Trouble that says what is there instead."""
+    try:
+        what = path.stat().st_mode
+    except OSError as error:
+        hint = "holdfast init writes a first one" if isinstance(error, FileNotFoundError) else ""
+        said = "no such file" if hint else f"cannot be read: {error.strerror}"
+        raise Trouble(f"{path}: {said}", ExitCode.USAGE, hint=hint) from None
+    if stat.S_ISDIR(what):
+        raise Trouble(
+            f"{path}: is a folder", ExitCode.USAGE, hint=f"name the file in it, as {path / FILES[0]}"
+        )
+    if not stat.S_ISREG(what):
+        hint = "it is read more than once: write it to a file first"
+        raise Trouble(f"{path}: is no regular file", ExitCode.USAGE, hint=hint)
+    return path
 
 
 def find_directory() -> Path:

@@ -36,6 +36,49 @@ def test_init_into_a_folder_that_is_not_there_says_so(call: Call, folder: Path) 
     assert "cannot be written" in result.output
 
 
+def test_init_with_a_name_that_cannot_be_writes_nothing(call: Call, folder: Path) -> None:
+    result = call("init", "--system", "My Shop")
+    assert result.exit_code == 2
+    assert 'system = "My Shop": must be a name' in result.output
+    assert not (folder / "holdfast.yaml").exists()
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "run"])
+def test_a_folder_in_a_files_place_is_told_to_be_one(call: Call, folder: Path, verb: str) -> None:
+    (folder / "shop").mkdir()
+    result = call(verb, "shop")
+    assert result.exit_code == 2
+    assert result.output.splitlines() == [
+        "holdfast: shop: is a folder",
+        "  name the file in it, as shop/holdfast.yaml",
+    ]
+
+
+@pytest.mark.parametrize("name", ["no", "on", "null", "2024", "1e3", "0x1f"])
+def test_init_takes_a_name_that_yaml_would_read_as_something_else(call: Call, name: str) -> None:
+    assert call("init", "--system", name).exit_code == 0
+    assert f"ok, system {name}," in call("validate").output
+
+
+def test_init_of_several_hosts_takes_such_names_too(call: Call) -> None:
+    hosts = ("--hosts", "on=10.0.0.1,no=10.0.0.2", "--coordinator", "etcd://10.0.0.3")
+    assert call("init", "--system", "null", *hosts).exit_code == 0
+    assert "ok, system null," in call("validate").output
+
+
+def test_init_into_a_folder_asks_for_the_file_in_it(call: Call, folder: Path) -> None:
+    (folder / "shop").mkdir()
+    result = call("init", "--file", "shop")
+    assert result.exit_code == 1
+    assert "name the file in it, as shop/holdfast.yaml" in result.output
+
+
+def test_a_pipe_is_no_file_to_be_read_twice(call: Call) -> None:
+    result = call("validate", "/dev/null")
+    assert result.exit_code == 2
+    assert "/dev/null: is no regular file" in result.output
+
+
 @pytest.mark.parametrize(
     ("name", "folder_name"), [("my-shop", "My Shop"), ("system", "---"), ("a" * 40, "a" * 60), ("x1", ".x1.")]
 )

@@ -1,6 +1,7 @@
 """`holdfast init`: a first file that works as it is."""
 
 import json
+import re
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,9 @@ from holdfast import config
 from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.loading import load_policy
 from holdfast.cli.place import FILES, place, place_options
+
+_PLAIN = re.compile("[a-z][a-z0-9-]*")
+_NOT_TEXT = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 _TEMPLATE = """\
 # holdfast keeps the services in this file up.
@@ -149,7 +153,9 @@ def init(system: str, hosts: str | None, coordinator: str | None, *, force: bool
             raise click.UsageError("--hosts and --coordinator go together")
         _init_several(path, name, parsed_hosts(hosts), coordinator, force=force)
         return
-    _write(path, first_file(name, free_ports(3)), force=force)
+    text = first_file(name, free_ports(3))
+    _check(path, text)
+    _write(path, text, force=force)
     policy = load_policy(path)
     traffic = policy.services["web"].traffic
     assert traffic is not None
@@ -164,12 +170,17 @@ def init(system: str, hosts: str | None, coordinator: str | None, *, force: bool
     )
 
 
-def _init_several(path: Path, system: str, hosts: dict[str, str], coordinator: str, *, force: bool) -> None:
-    text = several_hosts_file(system, hosts, coordinator)
+def _check(path: Path, text: str) -> None:
+    """Raise Trouble if the text is no valid file: what was asked for has mistakes, and nothing is written then."""
     try:
         config.load_text(text, str(path), path.absolute().parent)
     except config.ConfigError as error:
         raise Trouble("this would make no valid file", ExitCode.USAGE, hint=str(error)) from error
+
+
+def _init_several(path: Path, system: str, hosts: dict[str, str], coordinator: str, *, force: bool) -> None:
+    text = several_hosts_file(system, hosts, coordinator)
+    _check(path, text)
     _write(path, text, force=force)
     click.echo(
         f"wrote {path}: system {system}, {len(hosts)} hosts, 2 services\n\n"
@@ -187,6 +198,8 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
+        if path.is_dir():
+            raise Trouble(f"{path} is a folder", hint=f"name the file in it, as {path / FILES[0]}") from error
         raise Trouble(
             f"{path} exists, and is left as it is", hint="holdfast init --force overwrites it"
         ) from error
@@ -197,7 +210,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 def first_file(system: str, ports: tuple[int, ...]) -> str:
     """Return the text of the file."""
     listen, first, second = ports
-    return _TEMPLATE.format(system=system, listen=listen, first=first, second=second)
+    return _TEMPLATE.format(system=_text(system), listen=listen, first=first, second=second)
 
 
 def parsed_hosts(text: str) -> dict[str, str]:
@@ -214,16 +227,24 @@ def parsed_hosts(text: str) -> dict[str, str]:
 
 def several_hosts_file(system: str, hosts: dict[str, str], coordinator: str) -> str:
     """Return the text of a file for several hosts."""
-    listed = "\n".join(f"  {name}: {{ address: {json.dumps(address)} }}" for name, address in hosts.items())
-    members = "\n".join(f"      db-{i}: {{ on: {name} }}" for i, name in enumerate(hosts, 1))
+    listed = "\n".join(
+        f"  {_text(name)}: {{ address: {json.dumps(address)} }}" for name, address in hosts.items()
+    )
+    members = "\n".join(f"      db-{i}: {{ on: {_text(name)} }}" for i, name in enumerate(hosts, 1))
     return _SEVERAL.format(
-        system=system,
+        system=_text(system),
         coordinator=json.dumps(coordinator),  # YAML reads what JSON writes, whatever is in it
         key=KEY,
         hosts=listed,
         members=members,
         count=len(hosts),
     )
+
+
+def _text(name: str) -> str:
+    """Return a name as YAML reads it as text: to YAML `no`, `on` and `2024` are something else."""
+    is_plain = _PLAIN.fullmatch(name) and name not in _NOT_TEXT
+    return name if is_plain else json.dumps(name, ensure_ascii=False)
 
 
 def system_name(folder: str) -> str:
