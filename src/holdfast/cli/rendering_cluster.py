@@ -3,6 +3,7 @@
 from holdfast.agent.cluster_status import ClusterStatus, HostStatus
 from holdfast.cli.painting import Paint
 from holdfast.cli.rendering_hosts import heard, lease_lines
+from holdfast.cli.standing import role_elsewhere
 from holdfast.cli.table import wrap
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import ComponentId, HostName, ServiceName, member_of, service_of
@@ -31,7 +32,18 @@ def elsewhere_text(
     lines = wrap(head, paint, rest="  ")
     policy = state.policy.services[service_of(component)]
     if policy.is_exclusive:
-        lines += wrap(f"{report.role}, epoch {report.epoch}", paint, first="  role     ")
+        lease = (
+            next((one.lease for one in cluster.leases if one.service == policy.name), None)
+            if cluster
+            else None
+        )
+        role = role_elsewhere(member_of(component), report, lease)
+        told = (
+            f"{role}, epoch {report.epoch}"
+            if role != "former"
+            else f"former primary, epoch {report.epoch}: the lease is another member's"
+        )
+        lines += wrap(told, paint, first="  role     ")
     if report.unfit:
         lines += wrap(report.unfit, paint, first="  unfit    ")
     if report.note:

@@ -224,6 +224,6 @@ def _check_cell(component: ComponentStanding) -> Cell:
 
 def _reason(component: ComponentStanding) -> str:
     parts = [component.reason] if component.reason and component.status is not Status.UP else []
-    parts += [component.drain] if component.drain else []
+    parts += [component.drain] if component.drain and component.drain not in parts else []
     parts += [f"{component.busy} under way"] if component.busy else []
     return "; ".join(parts)

@@ -300,7 +300,7 @@ def _elsewhere(
             member=member.name,
             is_active=_is_active_elsewhere(state, policy, member.name, report, lease),
             is_wanted=_is_wanted_elsewhere(policy, member.name, report, lease),
-            role=_role_elsewhere(member.name, report, lease) if policy.is_exclusive else "",
+            role=role_elsewhere(member.name, report, lease) if policy.is_exclusive else "",
             status=report.status,
             since_seconds=None,
             pid=None,
@@ -316,7 +316,7 @@ def _elsewhere(
         )
 
 
-def _role_elsewhere(name: MemberName, report: MemberReport, lease: Lease | None) -> str:
+def role_elsewhere(name: MemberName, report: MemberReport, lease: Lease | None) -> str:
     """Return its role; a host that fell silent as primary tells so for ever, and another may be primary by now."""
     is_over = report.role is Role.PRIMARY and lease is not None and lease.member != name
     return "former" if is_over else report.role.value

@@ -90,6 +90,13 @@ def test_explain_member_of_another_host_tells_what_that_host_says(call: Call, h1
     assert json.loads(call("explain", "db-2", "--json").output)["component"]["role"] == "primary"
 
 
+def test_explain_of_a_silent_former_primary_does_not_call_it_primary(call: Call, h1: StandIn) -> None:
+    h1.state, h1.cluster = cluster_worlds.h2_lost()
+    text = " ".join(call("explain", "db-2").output.split())
+    assert "role former primary, epoch" in text
+    assert "the lease is another member's" in text
+
+
 def test_explain_host_tells_how_it_takes_part_and_what_was_noted(call: Call, h1: StandIn) -> None:
     text = call("explain", "h3").output
     assert text.startswith("h3 takes part")

@@ -122,6 +122,12 @@ def test_a_drain_is_meant_and_does_not_degrade() -> None:
     assert verdict(draining()) is Verdict.OK
 
 
+def test_a_drain_is_told_once() -> None:
+    state = draining()
+    first = replace(state.components["web/web-1"], reason="drained by ann: disk swap")
+    assert screen(state.with_component(first)).count("drained by ann") == 1
+
+
 def test_a_doubt_is_no_verdict_and_does_not_degrade() -> None:
     state = worlds.calm()
     doubted = replace(state.components["web/web-2"], status=Status.SUSPECT)
