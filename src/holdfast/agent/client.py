@@ -143,7 +143,8 @@ class ControlClient:
         except TimeoutError:
             self.close()
             message = f"the agent did not answer within {within_s:g}s"
-            raise ControlError(ErrorKind.TIMEOUT, message) from None
+            hint = "it hangs, or has too much to do: its log tells; what was asked for may be done yet when it goes on"
+            raise ControlError(ErrorKind.TIMEOUT, message, (hint,)) from None
         except OSError as error:
             self._lost(error)
             return None

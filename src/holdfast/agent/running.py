@@ -53,8 +53,11 @@ def run(
             )
             policy = load_kept(shared)
         ours = host_of(policy, host)
-    except (ConfigError, HostError) as error:
-        sys.stderr.write(f"{error}\n")
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")  # each line begins with its place in the file
+        return CONFIGURATION
+    except HostError as error:
+        sys.stderr.write(f"holdfast: {error}\n")
         return CONFIGURATION
     try:
         with StateDirectory.take(path) as taken:

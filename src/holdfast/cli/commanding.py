@@ -84,7 +84,10 @@ def wish_options(*, timeout: str, reason: Reason = "optional") -> Callable[[F], 
         ]
         if reason == "required":
             options.insert(
-                0, click.option("--reason", required=True, help="Why; shown to everyone who looks.")
+                0,
+                click.option(
+                    "--reason", required=True, callback=_said, help="Why; shown to everyone who looks."
+                ),
             )
         elif reason == "optional":
             options.insert(0, click.option("--reason", default="", help="Why; kept in the journal."))
@@ -95,6 +98,12 @@ def wish_options(*, timeout: str, reason: Reason = "optional") -> Callable[[F], 
         return result
 
     return decorate
+
+
+def _said(_context: click.Context, _option: click.Parameter, reason: str) -> str:
+    if not reason.strip():
+        raise click.BadParameter("it is empty; say why, for whoever looks next")
+    return reason
 
 
 def command(request: Callable[[float], CommandRequest], wish: Wish) -> None:

@@ -107,6 +107,7 @@ def check_placements(
     """Note placements that refer to what is not there, that contradict each other, or that no host fits."""
     before = len(scope.problems)
     known = [host for host in (hosts or {}).values() if host is not None]
+    are_known = bool(known) and len(known) == len(hosts or {})  # of a host with mistakes nothing is known
     placements = {
         name: service.placement for name, service in services.items() if service.placement is not None
     }
@@ -118,12 +119,12 @@ def check_placements(
         ):
             path = (*_path(name), key)
             check_names(root, path, names, services, scope, itself=itself)
-        if known and len(known) == len(hosts or {}):
+        if are_known:
             _check_labels(root, _path(name), placement, known, scope)
     _check_together(root, placements, services, scope)
     bound = {name: service.bound for name, service in services.items()}
     for name, placement in placements.items():
-        if len(scope.problems) == before and known and not left_for(known, placement, bound):
+        if len(scope.problems) == before and are_known and not left_for(known, placement, bound):
             message = "leaves no host: apart_from and together_with rule each of them out"
             scope.refuse_at(nearest(root, _path(name)), message, "leave one of them out")
 

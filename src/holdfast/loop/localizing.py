@@ -58,7 +58,8 @@ def which_host(policy: Policy, name: str | None, addresses: Collection[str], hos
     here = here or [host.name for host in policy.hosts.values() if {host.name, host.address.lower()} & names]
     if len(here) == 1:
         return here[0]
-    seen = f"this machine is called {hostname!r} and has the addresses {', '.join(sorted(mine)) or 'none'}"
+    has = f"the addresses {', '.join(sorted(mine))}" if mine else "no address of the file's hosts"
+    seen = f"this machine is called {hostname!r} and has {has}"
     if here:
         raise UnknownHostError(f"{seen}: {' and '.join(here)} of the file fit; say with --host which it is")
     raise UnknownHostError(

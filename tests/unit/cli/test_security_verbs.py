@@ -140,6 +140,7 @@ def test_token_is_given_out_known_by_its_digest_and_taken_back(call: Call, folde
     assert json.loads(call("tokens", "list", "--json", *at).output) == [{"name": "ann", "access": "operate"}]
     assert call("tokens", "revoke", "ann", *at).exit_code == 0
     assert read_tokens(state / TOKENS) == ()
+    assert "nobody has a token" in call("tokens", "list", *at).output
     assert call("tokens", "revoke", "ann", *at).exit_code == 2
 
 

@@ -254,6 +254,7 @@ def test_drain_pause_and_resume_say_what_they_were_told(call: Call, agent: Stand
         ("pause", "--for", "30m"),
         ("pause", "--reason", "x"),
         ("pause", "--for", "30", "--reason", "x"),
+        ("pause", "--for", "5m", "--reason", " "),
         ("pause", "--for", "30d", "--reason", "x"),
         ("switchover",),
         ("drain",),

@@ -483,6 +483,12 @@ def test_one_mistake_in_a_service_earns_one_line_that_says_what_is_allowed(
     assert wanted in line
 
 
+def test_a_placement_is_not_blamed_for_a_host_that_has_a_mistake() -> None:
+    hosts = HOSTS.replace("10.0.0.1", '"no such"')
+    (line,) = wrong("web: { run: srv, placement: { require: { disk: ssd } } }", hosts=hosts)
+    assert 'hosts.h1.address = "no such"' in line
+
+
 def test_keys_for_several_hosts_are_mistakes_in_a_file_for_one() -> None:
     lines = problems("""\
         system: shop

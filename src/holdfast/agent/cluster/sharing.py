@@ -149,9 +149,8 @@ class Sharing:
         watched_for = rollout.watched_for(policy)
         if now - self._well_since[1] >= watched_for:
             return ""
-        return (
-            f"{', '.join(names)} run it, and are watched for {show_duration(watched_for)}{self._left_out()}"
-        )
+        do = "runs it, and is" if len(names) == 1 else "run it, and are"
+        return f"{', '.join(names)} {do} watched for {show_duration(watched_for)}{self._left_out()}"
 
     def _left_out(self) -> str:
         """Return in words what the hosts before us were not judged by; empty if by everything."""

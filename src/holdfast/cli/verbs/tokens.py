@@ -104,6 +104,8 @@ def list_(*, as_json: bool) -> None:
     if as_json:
         print_json([{"name": token.name, "access": token.access} for token in kept])
         return
+    if not kept:
+        click.echo("nobody has a token of this host")
     for token in kept:
         click.echo(f"{token.name:<24} {token.access}")
 
