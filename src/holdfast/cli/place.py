@@ -32,6 +32,9 @@ class Place:
 
     def __init__(self) -> None:
         self.file: Path | None = None
+        self.argument: Path | None = (
+            None  # the file that a verb was given beside that, such as `plan new.yaml`
+        )
         self.directory: Path | None = None
         self.host: str | None = None  # whose agent is asked; None: this host's, over its socket
         self.tls: dict[str, str] = {}  # "ca", "cert", "key": what was given of them
@@ -91,6 +94,7 @@ def find_file(given: Path | None = None) -> Path:
     """Return the system's file: the one given, or the first of the usual places; Trouble if there is none."""
     chosen = given or place().file
     if chosen is not None:
+        place().argument = given
         return _readable(chosen)
     for path in FILES:
         if path.is_file():
@@ -131,6 +135,8 @@ def find_directory() -> Path:
         return choose_directory("", chosen.directory)
     if chosen.file is not None or any(path.is_file() for path in FILES):
         return choose_directory(_system_of(find_file()))
+    if chosen.argument is not None:
+        return choose_directory(_system_of(chosen.argument))
     return _only_one(choose_directory("any").parent)
 
 

@@ -264,10 +264,13 @@ def check_follows(members: tuple[MemberPolicy | None, ...], place: Place, scope:
 
 
 def settled(
-    member: MemberPolicy, server: PostgresServer, mode: Mode, place: Place, scope: Scope
+    member: MemberPolicy, server: PostgresServer, mode: Mode, place: Place, scope: Scope, *, has_hosts: bool
 ) -> MemberPolicy:
     """Return the member with where its server listens, and with the probe that asks it; note what it cannot be part of."""
-    check_placed(member, ("PostgreSQL", 5432), mode, place, scope, has_hosts=True)
+    if not has_hosts:
+        message = f"{member.name} runs PostgreSQL, which needs several hosts: who is primary goes by lease"
+        scope.refuse_at(place, message, "add cluster and hosts, and write on: HOST at each member")
+    check_placed(member, ("PostgreSQL", 5432), mode, place, scope, has_hosts=has_hosts)
     takes = server.open_within + server.stop_timeout + _DEMOTES_WITHIN
     server = replace(server, host=member.host, port=member.port or 0, demote_timeout=takes)
     return with_probe(replace(member, run=replace(member.run, managed=server)), _PROBE)

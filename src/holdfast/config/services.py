@@ -253,11 +253,11 @@ def _with_mode(
     if member is None or member.run.managed is None:
         return member
     place = reading.key_places.get("mode", reading.place)
+    has_hosts = ground.hosts is not None
     if isinstance(member.run.managed, PostgresServer):
-        member = settled(member, member.run.managed, mode, place, scope)
+        member = settled(member, member.run.managed, mode, place, scope, has_hosts=has_hosts)
         return read_from(member, reading.values.get("traffic"))
     if isinstance(member.run.managed, RedisServer):
-        has_hosts = ground.hosts is not None
         member = settled_redis(member, member.run.managed, mode, place, scope, has_hosts=has_hosts)
         return read_from(member, reading.values.get("traffic"))
     check_mode(member.run.managed, mode, place, scope)

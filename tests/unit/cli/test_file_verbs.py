@@ -125,6 +125,13 @@ def test_plan_without_an_agent_starts_from_nothing(call: Call) -> None:
     assert call("plan", "--detailed-exitcode").exit_code == 2
 
 
+def test_plan_of_a_named_file_needs_no_other_one_to_know_the_agent(call: Call, folder: Path) -> None:
+    call("init", "--system", "shop", "--file", "new.yaml")
+    result = call("plan", "new.yaml")
+    assert result.exit_code == 0, result.output
+    assert "compared with nothing: no agent runs" in result.output
+
+
 def test_plan_compares_with_the_running_agent(call: Call, folder: Path) -> None:
     call("init", "--system", "shop")
     with running(StandIn(worlds.calm()), folder / "agent"):

@@ -8,6 +8,7 @@ from holdfast.model.postgresql import OWN_PARAMETERS, Commit, Outside, PostgresC
 from holdfast.model.secrets import SecretFrom
 from holdfast.model.tags import Tags
 from tests.unit.config.test_several_hosts import several, wrong
+from tests.unit.config.worlds import problems
 
 RUN = "run: { postgresql: { data: /srv/pg, programs: /usr/lib/postgresql/15/bin, lag_max: 2MB } }"
 MEMBERS = "members: { a: { on: h1 }, b: { on: h2 } }"
@@ -35,6 +36,13 @@ def test_a_server_needs_a_standby_a_host_and_a_port() -> None:
     assert "must be active-standby" in told
     assert "has to be bound to a host" in told
     assert "needs a port" in told
+
+
+def test_a_server_on_one_host_is_told_that_it_needs_several() -> None:
+    text = service(members="members: { a: {} }")
+    (line,) = problems(f"system: shop\nservices:\n  {text}\n")
+    assert "a runs PostgreSQL, which needs several hosts" in line
+    assert "add cluster and hosts" in line
 
 
 def test_a_key_of_a_command_does_not_go_with_a_server() -> None:

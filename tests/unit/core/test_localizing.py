@@ -201,6 +201,14 @@ def test_a_name_goes_before_an_address_and_an_address_before_a_hostname(
         ),
         (
             None,
+            [],
+            (
+                "this machine is called 'web9' and has no address of the file's hosts: no host of the file fits, it has "
+                "h1 (10.0.0.1), h2 (fd00::2), h3 (h3.example.org); say with --host which it is, or correct hosts"
+            ),
+        ),
+        (
+            None,
             ["10.0.0.1", "fd00::2"],
             (
                 "this machine is called 'web9' and has the addresses 10.0.0.1, fd00::2: h1 and h2 of the file fit; "
