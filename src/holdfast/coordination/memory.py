@@ -2,12 +2,13 @@
 
 It is deterministic: its time is the `now` it was given, it has no thread and never sleeps. Whoever moves the time
 calls `MemoryEngine.turn` afterwards, which ends what has expired and wakes the watches; `next_turn` says when that
-will be due. Each client has faults to be switched on: cut off, or an answer lost before or after the write.
+will be due. Each client has faults to be switched on: cut off, an answer lost before or after the write, or a write that is late.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 
 from holdfast.coordination import conditions
 from holdfast.coordination.limits import check_key, check_prefix, check_transaction, check_value, is_below
@@ -182,6 +183,8 @@ class MemoryCoordinator:
         self.is_cut = False  # nothing reaches the engine, and its news do not reach us
         self.writes_lost = 0  # so many of the next writes do not happen, and nobody says so
         self.answers_lost = 0  # so many of the next writes happen, and nobody says so
+        self.writes_late = 0  # so many of the next writes are on their way until `arrive`, and nobody says so
+        self._on_their_way: list[tuple[Sequence[Guard], Sequence[Write]]] = []
 
     async def open_session(self, ttl: Duration) -> "MemorySession":
         """Open a session."""
@@ -242,6 +245,12 @@ class MemoryCoordinator:
         self.is_cut = True
         self.engine.wake_all()
 
+    def arrive(self) -> None:
+        """Have the writes that are late reach the engine, in their order."""
+        while self._on_their_way:
+            with suppress(ConflictError, SessionLostError):
+                self.engine.transact(*self._on_their_way.pop(0))
+
     async def _reach(self) -> None:
         await asyncio.sleep(0)  # others come in between, as they would over a network
         if self.is_cut:
@@ -252,6 +261,10 @@ class MemoryCoordinator:
         if self.writes_lost > 0:
             self.writes_lost -= 1
             raise UnknownError("the request was lost")
+        if self.writes_late > 0:
+            self.writes_late -= 1
+            self._on_their_way.append((guards, writes))
+            raise UnknownError("the request is late")
         self.engine.transact(guards, writes)
         if self.answers_lost > 0:
             self.answers_lost -= 1

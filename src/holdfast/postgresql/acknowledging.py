@@ -47,6 +47,7 @@ class Acknowledging:
         self._server = server
         self._books = books
         self._kept: Kept | None = None
+        self._is_doubtful = False  # a record that we wrote may still be on its way
         self._rule: Rule | None = None  # that the server was told
         self._set_at: Instant = 0
         self._is_in_force = False  # all walsenders go by it
@@ -73,7 +74,7 @@ class Acknowledging:
             if self._rule is None or time.monotonic_ns() - self._set_at > _SETTLES:
                 self.told = f"somebody else set synchronous_standby_names: {standing.synchronous!r}"
             return  # or it is about to be read
-        kept = await self._read()
+        kept = await self._read(lease)
         if isinstance(kept, str):
             self.told = f"{describe(self._rule, wish_of(self._server))}; nothing of that can change: {kept}"
             return
@@ -81,14 +82,24 @@ class Acknowledging:
         why = await self._step(kept, followers, lease, put)
         self.told = describe(self._rule, wish_of(self._server)) + (f"; {why}" if why else "")
 
-    async def _read(self) -> Kept | str:
-        """Return what the coordinator has; asked once, as only we write, and again where the view differs."""
+    async def _read(self, lease: Epoch) -> Kept | str:
+        """Return what the coordinator has; asked once, as only we write, and again where the view differs.
+
+        A rule must fit the record that stands there when it is set. So while a write of ours may be on its way what stands there is
+        written anew: then the other one, which was to replace it as it was before, can never come. Where nothing stands nothing
+        has to be defeated: the only record that comes after none lets nobody but us be promoted.
+        """
         service = service_of(self._component)
         if self._kept is None or self._kept.record != self._books.record(service):
             kept = await self._books.read_record(service)
             if isinstance(kept, str):
                 return kept
-            self._kept = kept
+            if self._is_doubtful and kept.record is not None:
+                if why := await self._write(kept.record, kept, lease):
+                    return why
+                assert self._kept is not None
+                return self._kept
+            self._kept, self._is_doubtful = kept, False
         return self._kept
 
     async def _step(self, kept: Kept, followers: tuple[Follower, ...], lease: Epoch, put: Put) -> str:
@@ -138,9 +149,10 @@ class Acknowledging:
 
     async def _write(self, record: Record | None, kept: Kept, lease: Epoch) -> str:
         service = service_of(self._component)
-        self._kept = None
+        self._kept, self._is_doubtful = None, True
         if why := await self._books.write_record(service, record, kept, lease):
             return f"the record could not be written: {why}"
+        self._is_doubtful = False
         again = await self._books.read_record(service)
         if isinstance(again, str):
             return again

@@ -53,10 +53,9 @@ class Records:
                 self._coordinator.get(self._key(service)), self._held(service, lease)
             )
             # In doubt: only the holder of this very lease writes, and that is us, one write after the other.
-            if doubt and (entry.value if entry is not None else None) == value:
-                return Done()
             if (entry.version if entry is not None else None) != after.version:
-                return Refused("the record was written meanwhile")
+                is_as_asked = (entry.value if entry is not None else None) == value
+                return Done() if doubt and is_as_asked else Refused("the record was written meanwhile")
             if isinstance(held, Refused):
                 return held
             guards = [*held, Guard(self._key(service), expect)]
