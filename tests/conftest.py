@@ -1,4 +1,4 @@
-"""What holds for all tests: which of them get a second attempt, and that the dead do not pile up.
+"""What holds for all tests: which of them get a second attempt, and that neither the dead nor what they leave pile up.
 
 Tests of pure code get none: they give the same answer each time. A test against real servers, processes and networks
 shares its machine, and a machine that stands still for seconds at the wrong instant makes a healthy system late. Such a
@@ -10,6 +10,7 @@ never are.
 import gc
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,18 @@ import pytest
 from holdfast.agent import clock
 from holdfast.components.orphans import Orphans
 from holdfast.model.time import SECOND
+from tests.lab import shared_memory
 
 TESTS = Path(__file__).parent
 WORLDLY = frozenset({"contract", "e2e", "lab"})
 FINAL = "BrokenPromiseError"  # of tests.lab.judging
 PAUSE_S = 5
 ORPHANS = Orphans("tests")
+
+
+def pytest_configure() -> None:
+    """Keep the memory that servers share apart from everybody else's: so we know what is ours to remove."""
+    shared_memory.have_own()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,6 +61,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"--- {what}\n{said}")
 
 
-def pytest_runtest_teardown() -> None:
-    """Reap what agents left that ran in this very process: a thousand zombies would slow down whoever reads /proc."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Reap what agents left that ran in this very process: a thousand zombies would slow down whoever reads /proc.
+
+    When all fixtures have ended what they lent, what killed servers left in memory is removed.
+    """
     ORPHANS.reap(clock.now() / SECOND, lambda _: False)
+    try:
+        yield
+    finally:
+        shared_memory.clear()

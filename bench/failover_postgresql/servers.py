@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.failover.stateful import BALANCER, Contender
 from bench.failover.tolls import FOLLOWERS, MEMBERS
+from tests.lab import shared_memory
 from tests.lab.database_history import Listed
 from tests.lab.database_load import ClientSpec
 from tests.lab.database_sampler import Sampling
@@ -86,10 +87,16 @@ class PostgresContender(Contender):
         pairs = (line.split("|") for line in rows.splitlines())
         return Listed(now(), host, is_primary=True, entries=tuple((name, int(n)) for name, n in pairs))
 
+    def raise_(self) -> None:
+        """Raise all of it; the memory that servers share is apart from everybody else's."""
+        shared_memory.have_own()
+        super().raise_()
+
     def end(self) -> None:
-        """Leave nothing, the data neither."""
+        """Leave nothing, neither the data nor what killed servers left in memory."""
         super().end()
         shutil.rmtree(self.database.folder, ignore_errors=True)
+        shared_memory.clear()
 
     def _where(self, address: str, port: int) -> Where:
         return Where(address, port, hosts={host.address: host.name for host in self.site.hosts})

@@ -31,7 +31,7 @@ class Database:
         """`below` is the name of each member's data directory in its own folder; empty: that is its data directory."""
         self.cluster = cluster
         self.below = below
-        self.folder = make_folder("holdfast-lab-pg-")
+        self.folder = make_folder("pg")
         self.programs = programs()
         self.hosts = tuple(host.name for host in cluster.site.hosts)
         self._shown = ""

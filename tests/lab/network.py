@@ -30,6 +30,7 @@ from types import TracebackType
 from typing import Self
 
 PREFIX = "holdfast-lab-"
+MEMORY = Path("/dev/shm")  # where folders of many small files are made, if there is room
 NAMESPACES = Path("/run/netns")
 HUB = "hub"  # the name of the namespace of the bridge
 LINK = "eth0"  # a host's end of its cable; the hub's end is called after the host
@@ -259,9 +260,11 @@ def sweep() -> None:
         if name.startswith(PREFIX) and not is_owned_by_the_living(name):
             with suppress(LabError):
                 run(["umount", "--lazy", place])
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if not is_owned_by_the_living(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+    for parent in (Path(tempfile.gettempdir()), MEMORY):
+        # A name that does not tell its owner is not ours to judge.
+        for path in parent.glob(f"{PREFIX}[0-9]*"):
+            if not is_owned_by_the_living(path.name):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def is_owned_by_the_living(name: str) -> bool:

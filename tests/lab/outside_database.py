@@ -18,7 +18,7 @@ class OutsideDatabase:
     """A plain primary, as somebody else runs it. It knows nothing of holdfast but a role that may stream."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.folder = make_folder("holdfast-lab-outside-")
+        self.folder = make_folder("outside")
         self._hub = cluster.site.network.hub
         self._log = cluster.log("outside")
         self._data = self.folder / "data"

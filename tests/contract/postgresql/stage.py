@@ -33,6 +33,7 @@ from holdfast.postgresql.faults import Unanswered
 from holdfast.postgresql.instance import Instance
 from holdfast.postgresql.settings import Settings, Upstream
 from holdfast.postgresql.spawning import spawn
+from tests.lab.network import MEMORY, own_name
 
 T = TypeVar("T")
 
@@ -78,18 +79,17 @@ def free_port() -> int:
 @cache
 def place() -> str:
     """Return where folders are made: in memory where there is room, as data directories are many small files."""
-    memory = Path("/dev/shm")
     try:
-        room = os.statvfs(memory)
+        room = os.statvfs(MEMORY)
     except FileNotFoundError:
         return "/tmp"
-    is_roomy = room.f_bavail * room.f_frsize > 2**31 and os.access(memory, os.W_OK)
-    return str(memory) if is_roomy else "/tmp"
+    is_roomy = room.f_bavail * room.f_frsize > 2**31 and os.access(MEMORY, os.W_OK)
+    return str(MEMORY) if is_roomy else "/tmp"
 
 
-def make_folder(prefix: str) -> Path:
-    """Return a new folder with a short path, as sockets need, for who runs the servers."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place()))
+def make_folder(what: str) -> Path:
+    """Return a new folder with a short path, as sockets need, for who runs the servers. Its name tells a sweep whose it is."""
+    folder = Path(tempfile.mkdtemp(prefix=own_name(f"{what}-"), dir=place()))
     if (name := owner()) is not None:
         account = pwd.getpwnam(name)
         os.chown(folder, account.pw_uid, account.pw_gid)
@@ -99,7 +99,7 @@ def make_folder(prefix: str) -> Path:
 @cache
 def template() -> Path:
     """Return data that was bootstrapped once, and is copied from then on."""
-    folder = make_folder("holdfast-pg-template-")
+    folder = make_folder("template")
     instance = Instance("template", str(folder / "data"), programs(), free_port(), user=owner())
     asyncio.run(bootstrap(instance, settings(), PASSWORDS, options=INITDB))
     return folder
@@ -127,7 +127,7 @@ class Stage:
     """A folder with instances, each of which is ended when the stage is left."""
 
     def __init__(self) -> None:
-        self.folder = make_folder("holdfast-pg-")
+        self.folder = make_folder("pg")
         self.instances: list[Instance] = []
 
     def copy(self, source: str, target: str) -> None:

@@ -43,6 +43,7 @@ from tests.contract.postgresql.stage import (
     until,
     with_parameters,
 )
+from tests.lab.network import own_name
 
 
 async def fault(instance: Instance, within: int = SHORT) -> Fault:
@@ -199,10 +200,10 @@ def test_a_standby_refuses_the_write_and_shows_where_it_stands() -> None:
 @contextlib.contextmanager
 def small_disk(size: str) -> Iterator[Path]:
     """Lend a file system of `size`."""
-    folder = make_folder("holdfast-pg-disk-")
+    folder = make_folder("disk")
     before = folder.stat()
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "holdfast", str(folder)], check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", own_name("disk"), str(folder)], check=False
     )
     if made.returncode != 0:
         folder.rmdir()
