@@ -12,7 +12,7 @@ def postmortem_text(incident: Incident, now: Instant, clock: WallClock) -> str:
     lasted = durations_of(incident, now)
     cause = incident.cause
     summary = cause.text if cause else "The cause is not known."
-    ended = clock.day_and_time(incident.closed_at) if incident.closed_at is not None else "not over yet"
+    ended = clock.iso(incident.closed_at) if incident.closed_at is not None else "not over yet"
     lines = [
         f"# Incident {incident.id}: {_inline(incident.service)}",
         "",

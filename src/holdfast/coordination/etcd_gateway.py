@@ -137,7 +137,7 @@ class Gateway:
                     timeout=aiohttp.ClientTimeout(total=None),
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnavailableError(f"no stream from {endpoint}: {error!r}") from None
+            raise UnavailableError(f"no stream from {endpoint}: {_words(error)}") from None
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -217,7 +217,7 @@ class Gateway:
         except aiohttp.ClientConnectorError as error:
             raise _UnreachableError(str(error)) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _UnansweredError(repr(error)) from None
+            raise _UnansweredError(_words(error)) from None
         if status != 200:
             raise _judged(status, answer)
         try:
@@ -235,6 +235,11 @@ class Gateway:
             connector = aiohttp.TCPConnector(limit=0, ssl=self._tls if self._tls is not None else True)
             self._http = aiohttp.ClientSession(connector=connector)
         return self._http
+
+
+def _words(error: Exception) -> str:
+    """Return what kept an answer from us, for people: that its time was over says nothing by itself."""
+    return "none came in time" if isinstance(error, TimeoutError) else repr(error)
 
 
 def _judged(status: int, answer: bytes) -> Exception:

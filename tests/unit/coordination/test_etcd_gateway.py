@@ -2,9 +2,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from holdfast.coordination.etcd_answers import Done
 from holdfast.coordination.etcd_gateway import Gateway
 from holdfast.model.time import SECOND
+from holdfast.ports.coordination import UnavailableError
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -43,3 +46,16 @@ def test_who_gave_a_silent_endpoint_up_is_answered_by_another_next_time() -> Non
         return True
 
     assert asyncio.run(ask())
+
+
+def test_a_silent_endpoint_is_told_in_words() -> None:
+    async def ask() -> None:
+        async with endpoint(answers=False) as silent:
+            gateway = Gateway([silent], limit=SECOND // 10)
+            try:
+                with pytest.raises(UnavailableError, match="etcd has no answer: none came in time"):
+                    await gateway.read("/v3/kv/range", {}, Done, within=SECOND // 5)
+            finally:
+                await gateway.close()
+
+    asyncio.run(ask())
