@@ -49,6 +49,9 @@ class Acknowledging:
         self._kept: Kept | None = None
         self._is_doubtful = False  # a record that we wrote may still be on its way
         self._rule: Rule | None = None  # that the server was told
+        self._is_told = (
+            False  # by us, for sure: the server may go by another one that it was told after it, or may yet
+        )
         self._set_at: Instant = 0
         self._is_in_force = False  # all walsenders go by it
         self._place: Lsn | None = None  # what has to be covered before the record is loosened
@@ -74,6 +77,9 @@ class Acknowledging:
             if self._rule is None or time.monotonic_ns() - self._set_at > _SETTLES:
                 self.told = f"somebody else set synchronous_standby_names: {standing.synchronous!r}"
             return  # or it is about to be read
+        if not await self._tell_again(put):
+            self.told = "it is not known for whom commits wait: its settings could not be changed"
+            return
         kept = await self._read(lease)
         if isinstance(kept, str):
             self.told = f"{describe(self._rule, wish_of(self._server))}; nothing of that can change: {kept}"
@@ -129,10 +135,7 @@ class Acknowledging:
                     assert self._kept is not None
                     kept = self._kept
                 case Set(rule=rule):
-                    if not await put(rule):
-                        return "its settings could not be changed"
-                    self._begin(rule)
-                    return ""
+                    return "" if await self._tell(rule, put) else "its settings could not be changed"
                 case Wait(why=why):
                     return why
                 case None:
@@ -142,10 +145,22 @@ class Acknowledging:
     async def _let_go(self, kept: Kept, lease: Epoch, put: Put) -> str:
         """Have commits wait for nobody any more, as the operator wants it now."""
         if self._rule != Rule():
-            if await put(Rule()):
-                self._begin(Rule())
+            await self._tell(Rule(), put)
             return ""
         return await self._write(None, kept, lease) if kept.record is not None else ""
+
+    async def _tell(self, rule: Rule, put: Put) -> bool:
+        """Have the server go by the rule; tell whether it was told to."""
+        self._is_told = False
+        if await put(rule):
+            self._begin(rule)
+            self._is_told = True
+        return self._is_told
+
+    async def _tell_again(self, put: Put) -> bool:
+        """Have it go by the rule before one that it may have been told, and what was committed meanwhile be covered too."""
+        assert self._rule is not None
+        return self._is_told or await self._tell(self._rule, put)
 
     async def _write(self, record: Record | None, kept: Kept, lease: Epoch) -> str:
         service = service_of(self._component)
