@@ -110,7 +110,7 @@ class Peers:
                 other is not resource
                 and other.is_reported_gone
                 and other.record.is_begun
-                and other.is_primary
+                and other.may_be_primary
             ):
                 return other.component
         return None

@@ -52,6 +52,7 @@ class Resource:
         self._acting = asyncio.Lock()  # one action, a notice included; whoever holds `turn` does several
         self._notices: set[asyncio.Task[Outcome]] = set()  # that it is being told, or waits for
         self.seen: Outcome | None = None  # the newest monitor; None: not asked in this life
+        self._was_promoted = False  # by the newest monitor that could tell
         self.adopted = False
         self.is_reported_gone = False  # the listener knows that this life is over
         self.tell_peers: Callable[[], None] = lambda: (
@@ -83,6 +84,13 @@ class Resource:
         return self.record.is_primary
 
     @property
+    def may_be_primary(self) -> bool:
+        """Tell whether it may serve as primary: a monitor that failed, or hung, does not prove that it does not."""
+        if self.seen is None or _tells_role(self.seen):
+            return self.is_primary
+        return self.record.is_primary or self._was_promoted
+
+    @property
     def role(self) -> str:
         """Return its role in the words of agents; empty: it does not run."""
         if not self.record.is_begun:
@@ -98,6 +106,8 @@ class Resource:
         role = self.role if agent.is_promotable and not is_first else ""
         outcome = await self.act("monitor", agent.monitor_timeout, interval=interval, role=role)
         self.seen = outcome
+        if _tells_role(outcome):
+            self._was_promoted = outcome.is_promoted
         return outcome
 
     async def act(
@@ -162,6 +172,7 @@ class Resource:
     async def begin(self, record: OcfRecord, where: Whereabouts) -> str:
         """Write down that a new life begins, and make room for it; return what went wrong."""
         self.seen, self.adopted, self.is_reported_gone = None, False, False
+        self._was_promoted = False
         before, self.where = self.record, where
         if error := await self.put(record) or self.make_place():
             self.record = before
@@ -218,3 +229,7 @@ class Resource:
             "HOLDFAST_OCF_ATTRIBUTES": str(self._attributes.folder),
             "HOLDFAST_OCF_HOST": self.where.host,
         }
+
+
+def _tells_role(outcome: Outcome) -> bool:
+    return outcome.runs or outcome.is_absent or outcome.is_promoted

@@ -214,15 +214,17 @@ def test_roles_are_as_the_monitor_sees_them_whoever_changed_them(stage: OcfStage
     run(story())
 
 
-def test_nobody_is_promoted_beside_a_primary_that_failed_and_was_not_ended(stage: OcfStage) -> None:
-    first, second = pair(stage)
+@pytest.mark.parametrize("end", ["exit 9", "exit 1", "sleep 1000"])
+def test_nobody_is_promoted_beside_a_primary_that_failed_and_was_not_ended(stage: OcfStage, end: str) -> None:
+    agents = {name: replace(hasty(stage, name), is_promotable=True) for name in ("a", "b")}
+    first, second = stage.add("orders", Mode.ACTIVE_STANDBY, agents)
 
     async def story() -> None:
         async with stage.agent() as hold:
             await hold.start(first)
             await hold.start(second)
             await hold.promote(first, 2)
-            stage.behave("a", "monitor", 'if [ -f "$folder/role" ]; then exit 9; fi')
+            stage.behave("a", "monitor", f'if [ -f "$folder/role" ]; then {end}; fi')
             hold.agents._resources[first].wanted_now.set()
             await until(lambda: bool(hold.ears.exits))
             refused = await hold.promote(second, 3)
