@@ -150,7 +150,8 @@ class Store:
         if last is None or (last.connection, last.data_version) != (made, data_version):
             with self._reading() as connection:
                 last = Standing(made, data_version, _revision(connection), tuple(_sessions(connection)))
-        return last, self._has_dead(last.sessions)
+        with self._reported():  # their files are looked at
+            return last, self._has_dead(last.sessions)
 
     def close(self) -> None:
         """Close the file."""

@@ -147,6 +147,26 @@ def test_a_watch_goes_on_after_the_file_could_not_be_read_for_a_while(tmp_path: 
     tell(tmp_path, story)
 
 
+def test_a_watch_is_not_silent_for_ever_when_it_cannot_tell_who_is_alive(tmp_path: Path) -> None:
+    async def story(coordinator: EmbeddedCoordinator) -> None:
+        session = await coordinator.open_session(60 * SECOND)
+        mark = tmp_path / "store" / "sessions" / session.id
+        watch = coordinator.watch("/", beat=200 * MILLISECOND)
+        assert isinstance(await anext(watch), Snapshot)
+        mark.rename(tmp_path / "aside")
+        mark.symlink_to(mark.name)  # it cannot be opened, as no file can for a program that has too many open
+        async with asyncio.timeout(20):
+            with pytest.raises(UnavailableError):
+                await read_to_its_end(watch)
+        (tmp_path / "aside").replace(mark)
+        again = coordinator.watch("/", beat=200 * MILLISECOND)
+        async with asyncio.timeout(20):
+            assert isinstance(await anext(again), Snapshot)
+            assert isinstance(await anext(again), Beat)
+
+    tell(tmp_path, story)
+
+
 def test_a_write_that_waits_for_another_does_not_block_the_loop_or_reads(tmp_path: Path) -> None:
     async def story(coordinator: EmbeddedCoordinator) -> None:
         await coordinator.put("/k", b"before")
