@@ -2,11 +2,15 @@
 
 A connection that is kept hides a postmaster that hangs, so each question opens its own. The driver's own time limits
 begin too late or wait for the server (a cancellation is a connection too), so this uses libpq's non-blocking calls:
-when the time is over, the socket is closed and nobody is asked.
+when the time is over, the socket is closed and nobody is asked. Names are looked up before, as libpq would block for that.
 """
 
 import asyncio
+import contextlib
+import ipaddress
+import socket
 import struct
+import threading
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -20,6 +24,7 @@ Statement: TypeAlias = str | tuple[str, Sequence[str]]  # with arguments for $1,
 
 _GOOD: Final = {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY}
 _PROTOCOL: Final = 196608  # 3.0
+_PORT: Final = "5432"  # libpq's own default
 _FULL: Final = ("too many clients", "connection slots")  # as servers that speak English say it
 _KNOCK_WITHIN: Final = 0.25  # seconds for the second look at a connection that failed
 
@@ -42,6 +47,7 @@ async def ask(target: str, *statements: Statement, within: Duration) -> list[lis
     connection: pq.abc.PGconn | None = None
     try:
         async with asyncio.timeout(within / SECOND):
+            target = await _with_addresses(target)
             connection = pq.PGconn.connect_start(target.encode())
             await _connect(connection, target)
             for statement in statements:
@@ -150,6 +156,69 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _words(target: str) -> dict[str, str]:
+    return {
+        option.keyword.decode(): option.val.decode()
+        for option in pq.Conninfo.parse(target.encode())
+        if option.val is not None
+    }
+
+
+# --- names ----------------------------------------------------------------------------------------------
+
+
+async def _with_addresses(target: str) -> str:
+    """Return `target` with the addresses of the name in it. libpq would ask a resolver that hangs while all of us wait."""
+    words = _words(target)
+    host = words.get("host", "/")
+    if "hostaddr" in words or "," in host or not _is_name(host):
+        return target
+    try:
+        addresses = await _look_up(host, words.get("port", _PORT))
+    except (OSError, UnicodeError) as error:
+        raise Unanswered(Fault.REFUSED, f"the address of {host} is not known: {error}") from None
+    # The last word counts. libpq wants as many names as addresses.
+    return f"{target} {conninfo(host=','.join([host] * len(addresses)), hostaddr=','.join(addresses))}"
+
+
+def _is_name(host: str) -> bool:
+    if host.startswith("/"):
+        return False
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return True
+    return False
+
+
+async def _look_up(host: str, port: str) -> list[str]:
+    """Return the addresses of a name; OSError, UnicodeError. In a thread of its own, which may hang: others are needed."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def look() -> None:
+        error: Exception | None = None
+        addresses: list[str] = []
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        except (OSError, UnicodeError) as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+            loop.call_soon_threadsafe(settle, addresses, error)
+
+    def settle(addresses: list[str], error: Exception | None) -> None:
+        if found.done():
+            return
+        if error is not None:
+            found.set_exception(error)
+        else:
+            found.set_result(addresses)
+
+    threading.Thread(target=look, name=f"address of {host}", daemon=True).start()
+    return await found
+
+
 # --- the code of a connection that failed ---------------------------------------------------------------
 
 
@@ -175,12 +244,9 @@ async def _why(connection: pq.abc.PGconn, target: str) -> Unanswered:
 
 async def _knock(target: str) -> str:
     """Ask to be let in, and return the SQLSTATE of the refusal; empty: it asks for a password, or lets us in."""
-    words = {
-        option.keyword.decode(): option.val.decode()
-        for option in pq.Conninfo.parse(target.encode())
-        if option.val is not None
-    }
-    host, port = words.get("host", "/tmp"), int(words.get("port", "5432"))  # noqa: S108 - libpq's own default
+    words = _words(target)
+    host = words["hostaddr"].partition(",")[0] if "hostaddr" in words else words.get("host", "/tmp")  # noqa: S108 - libpq's own default
+    port = int(words.get("port", _PORT))
     if host.startswith("/"):
         reading, writing = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
     else:
