@@ -177,7 +177,7 @@ def held_of(state: State, subject: About) -> list[Held]:
 
 # What ends the rule's hold, in words. A rule that is missing here is told with its own reason only.
 _CHANGES = {
-    "paused": "the pause ends, or `holdfast resume` ends it",
+    "paused": "the pause ends, or `holdfast resume` (`holdfast resume SERVICE` of a service's own) ends it",
     "budget_spent": "the next attempt is due (restart.retry_after), or `holdfast restart {subject}` grants a new budget",
     "backoff": "the back-off has passed",
     "no_candidate": "another member is up, not drained, not held back and not about to be restarted",

@@ -45,7 +45,9 @@ def component_text(
     if component.drain is not None:
         why = f": {component.drain.why}" if component.drain.why else ""
         lines += wrap(
-            f"asked for by {component.drain.by}{why}; `holdfast resume` ends it", paint, first="  drain    "
+            f"asked for by {component.drain.by}{why}; `holdfast resume {component.id}` ends it",
+            paint,
+            first="  drain    ",
         )
     if component.held_until is not None and now < component.held_until:
         left = show_duration(component.held_until - now)

@@ -88,7 +88,8 @@ def _paused(state: State, service: str, now: Instant) -> tuple[str, ...]:
     if pause is None:
         return ()
     left = show_duration(pause.until - now)
-    return (f'paused by {pause.by} for another {left} ("{pause.why}"); `holdfast resume` ends the pause',)
+    resume = "holdfast resume" if pause is state.pause else f"holdfast resume {service}"
+    return (f'paused by {pause.by} for another {left} ("{pause.why}"); `{resume}` ends the pause',)
 
 
 def _unknown_service(state: State, name: str) -> tuple[str, ...]:

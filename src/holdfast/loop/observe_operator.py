@@ -62,20 +62,22 @@ def _pause(state: State, command: events.PauseRequested, now: Instant) -> State:
 
 
 def _resume(state: State, target: str | None) -> State:
+    """End what was named and no more: another pause or drain may be somebody else's, who works there by hand."""
     if target is None:
-        services = {name: replace(service, pause=None) for name, service in state.services.items()}
-        return replace(state, pause=None, services=services)
+        return replace(state, pause=None)
     if target in state.services:
         state = state.with_service(replace(state.services[target], pause=None))
         for component in state.members(target):
-            state = state.with_component(_undrained(component))
+            state = state.with_component(_forgiven(component))
         return state
     component_or_none = state.components.get(target)
-    return state if component_or_none is None else state.with_component(_undrained(component_or_none))
+    if component_or_none is None:
+        return state
+    return state.with_component(replace(_forgiven(component_or_none), drain=None))
 
 
-def _undrained(component: ComponentState) -> ComponentState:
-    return replace(component, drain=None, gave_up_at=None, held_until=None)
+def _forgiven(component: ComponentState) -> ComponentState:
+    return replace(component, gave_up_at=None, held_until=None)
 
 
 def _restart(state: State, command: events.RestartRequested) -> State:

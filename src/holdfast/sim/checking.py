@@ -122,10 +122,8 @@ class Checking:
         raise Violation(rule, text)
 
     def _forgive(self, event: Event) -> None:
-        """A person looked, or the file changed: budgets begin anew, pauses end."""
+        """A person looked, or the file changed: budgets begin anew, the pause that is named ends."""
         if isinstance(event, ResumeRequested):
-            if event.target is None:
-                self._pauses.clear()
             self._pauses.pop(event.target, None)
         if isinstance(event, PolicyChanged):
             self._pauses = {

@@ -45,8 +45,9 @@ def pause(service: str | None, duration: Duration, wish: Wish) -> None:
 def resume(target: str | None, wish: Wish) -> None:
     """End a pause or a drain.
 
-    Without TARGET it ends the whole system's pause; with a service, that service's pause; with a member,
-    its drain. What was held back meanwhile is acted on at once, if it is still called for.
+    Without TARGET it ends the whole system's pause; with a service, that service's own pause; with a member,
+    its drain. Other pauses and drains stay: `holdfast status` shows them. What was held back meanwhile is
+    acted on at once, if it is still called for.
 
     \b
     Examples:
