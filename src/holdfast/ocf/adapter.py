@@ -273,15 +273,14 @@ class OcfAgents:
                 return Result(Ending.DONE)
             resource = self._keep(self._made(component, self._read(component, spec)))
         await self._cease_look(component)
-        async with self.peers.alone(resource, in_order=not at_once), resource.turn:
-            resource.adjust(spec)
-            was_gone = resource.is_reported_gone
-            left = "unbegun"
-            try:
+        was_gone, left = resource.is_reported_gone, "unbegun"
+        try:  # who gives it up may do so while it waits for its turn
+            async with self.peers.alone(resource, in_order=not at_once), resource.turn:
+                resource.adjust(spec)
                 left = await ending.end(resource, self._running, self.peers, at_once=at_once)
-            finally:
-                if left and not was_gone:
-                    self._begin_look(resource)
+        finally:
+            if left and not was_gone:
+                self._begin_look(resource)
         if left:
             return Result(Ending.UNKNOWN, left)
         return Result(Ending.DONE, exit=Exit(detail="stopped by its resource agent"))

@@ -274,6 +274,28 @@ def test_a_promotion_waits_for_no_notice_that_hangs(stage: OcfStage) -> None:
     run(story())
 
 
+def test_one_whose_stop_was_given_up_before_it_began_is_looked_at_as_before(stage: OcfStage) -> None:
+    agents = {name: replace(stage.odd(name), is_promotable=True, monitor_every=SECOND) for name in ("a", "b")}
+    first, second = stage.add("orders", Mode.ACTIVE_STANDBY, agents)
+    stage.behave("b", "promote", "sleep 1000")
+
+    async def story() -> None:
+        async with stage.agent() as hold:
+            await hold.start(first)
+            await hold.start(second)
+            promoting = asyncio.create_task(hold.promote(second, 2))
+            await until(lambda: any(line.startswith("promote ") for line in stage.lines("b")))
+            stopping = asyncio.create_task(hold.stop(first))
+            await until(lambda: first not in hold.agents._looks)  # it waits for the other one's turn to end
+            for given_up in (stopping, promoting):
+                given_up.cancel()
+                await asyncio.wait([given_up])
+            stage.behave("a", "monitor", "exit 7")
+            await until(lambda: any(component == first for component, *_ in hold.ears.exits))
+
+    run(story())
+
+
 def _told(stage: OcfStage, name: str) -> list[str]:
     return [line.rpartition(" ")[2] for line in stage.lines(name) if line.startswith("notify")]
 
