@@ -53,7 +53,8 @@ def place_options(command: F) -> F:
     directory = click.option(
         "--directory",
         "-d",
-        type=click.Path(path_type=Path),
+        # Who `control.group` lets in may pass through the folder, and not list it.
+        type=click.Path(path_type=Path, readable=False),
         expose_value=False,
         callback=_remember_directory,
         help=f"The agent's state directory.  [env: {VARIABLE}; default: by the system's name]",
@@ -96,11 +97,23 @@ def find_file(given: Path | None = None) -> Path:
     if chosen is not None:
         place().argument = given
         return _readable(chosen)
-    for path in FILES:
-        if path.is_file():
-            return path
+    if (found := usual_file()) is not None:
+        return found
     hint = "holdfast init writes a first one; --file names another"
     raise Trouble(f"no file: neither {FILES[0]} nor {FILES[1]} is there", ExitCode.USAGE, hint=hint)
+
+
+def usual_file() -> Path | None:
+    """Return the first of the usual places where a file is; Trouble if that cannot be told."""
+    for path in FILES:
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:
+            hint = "name a file with --file, or the agent's state directory with --directory"
+            message = f"{path.absolute()}: cannot be read: {error.strerror}"
+            raise Trouble(message, ExitCode.USAGE, hint=hint) from None
+    return None
 
 
 def _readable(path: Path) -> Path:
@@ -133,7 +146,7 @@ def find_directory() -> Path:
         )
     if chosen.directory is not None or os.environ.get(VARIABLE):
         return choose_directory("", chosen.directory)
-    if chosen.file is not None or any(path.is_file() for path in FILES):
+    if chosen.file is not None or usual_file() is not None:
         return choose_directory(_system_of(find_file()))
     if chosen.argument is not None:
         return choose_directory(_system_of(chosen.argument))

@@ -14,7 +14,7 @@ import click
 from holdfast.agent.remote_client import Target
 from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.loading import load_policy
-from holdfast.cli.place import FILES, Place, find_file
+from holdfast.cli.place import Place, find_file, usual_file
 from holdfast.model.policy import Policy, TlsPolicy
 
 VARIABLES = {"ca": "HOLDFAST_TLS_CA", "cert": "HOLDFAST_TLS_CERT", "key": "HOLDFAST_TLS_KEY"}
@@ -71,9 +71,9 @@ def _tls(chosen: Place, environment: Mapping[str, str], own: TlsPolicy | None, u
 
 
 def _policy_if_any(chosen: Place) -> tuple[Policy | None, str]:
-    if chosen.file is None and not any(path.is_file() for path in FILES):
-        return None, "no holdfast.yaml is here"
     try:
+        if chosen.file is None and usual_file() is None:
+            return None, "no holdfast.yaml is here"
         return load_policy(find_file()), ""
     except click.ClickException as error:
         # An agent stays reachable while the file is being edited, by its address and with certificates of one's own.

@@ -205,8 +205,12 @@ def _turn(row: tuple[_Value, ...]) -> TurnRecord | None:
 
 
 def _explain(path: Path, error: storing.Fault) -> str:
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return f"{path}: no such journal; has an agent run here, and is this its directory?"
+    except OSError as refused:
+        return f"{path}: cannot be read: {refused.strerror}"
     return f"{path}: cannot be read: {error}"
 
 

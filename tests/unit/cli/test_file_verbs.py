@@ -1,6 +1,9 @@
 """The verbs that read or write the file: init, validate, schema, plan, simulate, and run's refusals."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,6 +74,68 @@ def test_init_into_a_folder_asks_for_the_file_in_it(call: Call, folder: Path) ->
     result = call("init", "--file", "shop")
     assert result.exit_code == 1
     assert "name the file in it, as shop/holdfast.yaml" in result.output
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Be a user to whom permissions apply; who is one already stays so."""
+    if os.getuid() != 0:
+        yield
+        return
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize("verb", ["status", "validate"])
+def test_a_folder_that_one_may_not_look_into_is_told(call: Call, folder: Path, verb: str) -> None:
+    folder.chmod(0)
+    try:
+        with as_nobody():
+            result = call(verb)
+    finally:
+        folder.chmod(0o700)
+    assert result.exit_code == 2, result.output
+    assert "holdfast.yaml: cannot be read: Permission denied" in result.output
+    assert "--directory" in result.output
+
+
+def test_another_hosts_agent_is_asked_though_the_file_may_not_be_read(call: Call, folder: Path) -> None:
+    folder.chmod(0)
+    try:
+        with as_nobody():
+            result = call("--host", "127.0.0.1:1", "status")
+    finally:
+        folder.chmod(0o700)
+    assert result.exit_code == 2, result.output
+    assert "--host needs certificates" in result.output
+    assert "Permission denied" in result.output
+
+
+def test_a_journal_that_may_not_be_read_is_told_to_be_one(call: Call, folder: Path) -> None:
+    (folder / "state").mkdir()
+    (folder / "state" / "journal.sqlite").touch()
+    (folder / "state").chmod(0)
+    folder.chmod(0o711)
+    with as_nobody():
+        result = call("replay", "state/journal.sqlite")
+    assert result.exit_code == 1, result.output
+    assert "cannot be read: Permission denied" in result.output
+
+
+def test_a_state_directory_that_one_may_pass_through_but_not_list_is_taken(call: Call, folder: Path) -> None:
+    (folder / "state").mkdir()
+    (folder / "state").chmod(0o111)
+    folder.chmod(0o711)
+    with as_nobody():
+        result = call("status", "--directory", "state")
+    assert result.exit_code in {1, 5}, (
+        result.output
+    )  # no agent runs, or it may not be asked: the folders above tell
+    assert "/state" in result.output
+    assert "not readable" not in result.output
 
 
 def test_a_pipe_is_no_file_to_be_read_twice(call: Call) -> None:

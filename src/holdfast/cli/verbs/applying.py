@@ -14,7 +14,7 @@ from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.loading import load_to_share
 from holdfast.cli.offering import RELOAD, Shared, confirm, differences, shared_now
 from holdfast.cli.painting import Paint, terminal_paint
-from holdfast.cli.place import FILES, agent_options, find_file, place
+from holdfast.cli.place import FILES, agent_options, find_file, place, usual_file
 from holdfast.cli.printing import print_json
 from holdfast.cli.rendering_plan import plan_text
 from holdfast.cli.rolling_out import RollOut, roll_out
@@ -116,7 +116,7 @@ def _from_file(path: Path | None) -> _Offer:
 def _from_history(shared: Shared, number: int) -> _Offer:
     chosen = shared.revision(number)
     # The folder matters for relative paths only: for the differences any will do, if it is the same for both.
-    file = place().file or next((one for one in FILES if one.is_file()), Path("/etc/holdfast/holdfast.yaml"))
+    file = place().file or usual_file() or FILES[-1]
     what = f"the text of policy {chosen.number} by {chosen.by} again"
     return _Offer(chosen.text, what, str(file.absolute().parent))
 

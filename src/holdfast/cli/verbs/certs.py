@@ -6,7 +6,7 @@ import click
 
 from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.loading import load_policy
-from holdfast.cli.place import FILES, find_file, place, place_options
+from holdfast.cli.place import find_file, place, place_options, usual_file
 
 FOLDER = Path("holdfast-certs")
 _HOST_DAYS = 825
@@ -117,7 +117,7 @@ def _hosts_of_file() -> dict[str, tuple[str, ...]]:
 
 
 def _address_of(name: str) -> tuple[str, ...]:
-    is_there = place().file is not None or any(path.is_file() for path in FILES)
+    is_there = place().file is not None or usual_file() is not None
     hosts = _hosts_of_file() if is_there else {}
     if name not in hosts:
         hint = f"a host: holdfast certs issue {name} --address ADDRESS\na person: holdfast certs issue {name} --access view"
