@@ -203,7 +203,8 @@ class Postgres:
 
     async def _work(self, component: ComponentId, server: PostgresServer) -> Readying:
         work = self._works.get(component)
-        if work is None or work.server != server:
+        # What was ready before this start came may be so no more: whom it follows, and what data is there.
+        if work is None or work.server != server or work.is_ready:
             await self._give_up_work(component)
             work = self._works[component] = Readying(component, server, self._books, self._tell)
         return work

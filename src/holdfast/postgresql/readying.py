@@ -56,6 +56,11 @@ class Readying:
         self._began = asyncio.get_running_loop().time()
         self.task = asyncio.create_task(self._run(), name=f"data of {component}")
 
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether the data is ready; not if that failed, or goes on."""
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is None
+
     async def _run(self) -> Settings:
         await self._end_strange()
         self.doing = "what is left of its last life is ended"

@@ -5,14 +5,18 @@ import asyncio
 import pytest
 
 from holdfast.agent.cluster.postgresql import ClusterBooks
+from holdfast.components.local import LocalProcesses
 from holdfast.config import load_text
 from holdfast.coordination.memory import MemoryEngine
 from holdfast.coordination.recipes.cluster_book import ClusterBook
 from holdfast.loop.cluster.state import ClusterState
 from holdfast.model.cluster import ClusterView, HostReport
 from holdfast.model.ids import ComponentId
+from holdfast.model.policy import ProcessSpec
 from holdfast.model.postgresql import PostgresServer
+from holdfast.model.value import replace
 from holdfast.postgresql import postmaster, running
+from holdfast.postgresql.adapter import Postgres
 from holdfast.postgresql.bootstrap import NotDone
 from holdfast.postgresql.control import State, read_control
 from holdfast.postgresql.instance import Instance
@@ -20,7 +24,7 @@ from holdfast.postgresql.readying import Readying
 from holdfast.postgresql.running import NotStarted
 from holdfast.postgresql.settings import Settings
 from holdfast.postgresql.spawning import spawn
-from tests.contract.postgresql.stage import PARAMETERS, Stage, play, query, settings, standing
+from tests.contract.postgresql.stage import GENEROUS, PARAMETERS, Stage, play, query, settings, standing
 
 FILE = """
 system: shop
@@ -114,5 +118,29 @@ def test_a_server_of_another_system_is_refused_and_goes_on() -> None:
             await ready(server_of(a), known)
         assert postmaster.look(a).postmaster is not None
         assert (await standing(a)).is_primary
+
+    play(story)
+
+
+def test_what_was_ready_before_a_start_came_is_looked_at_anew() -> None:
+    async def story(stage: Stage) -> None:
+        a, known = await stage.primary("a"), books()
+        await running.stop(a, GENEROUS)
+        server = server_of(a)
+        processes = LocalProcesses(stage.folder / "agent")
+        adapter = Postgres(processes, known, lambda *_: None)
+        try:
+            work = await adapter._work("db/a", server)
+            await work.task  # ready, and the start that waited for it has been given up
+            other = stage.instance("other")
+            await ready(replace(server_of(other), initdb=("--wal-segsize=1", "--no-sync")), books())
+            a.folder.rename(stage.folder / "aside")
+            other.folder.rename(a.folder)  # of another system
+            spec = ProcessSpec(command=(), managed=server)
+            result = await adapter.start("db/a", spec, 0, is_primary=False)
+            assert "move it away" in result.error
+        finally:
+            await adapter.close()
+            await processes.close()
 
     play(story)
