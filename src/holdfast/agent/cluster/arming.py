@@ -58,9 +58,9 @@ class Arming:
             if lease_of(epoch) != entitlement.epoch:
                 return f"epoch {epoch} is not of the lease that this host holds, epoch {entitlement.epoch}", 0
             deadline = leasing.deadlines(state)[name]
+            self._armed.add(component)  # now: given up or unanswered, the call may have armed it all the same
             if error := await self._arm(component, deadline):
                 return f"the guard is not armed: {error}", 0
-            self._armed.add(component)
             return "", deadline
 
     async def until_ended(self, component: ComponentId) -> str:
@@ -70,8 +70,12 @@ class Arming:
     async def began(self, component: ComponentId) -> None:
         """Tell the guard of the process that was started: until now it knew only by what mark to find it."""
         async with self._one:
-            deadline = leasing.deadlines(self._state()).get(service_of(component))
-            if deadline is not None and (error := await self._arm(component, deadline)):
+            state, name = self._state(), service_of(component)
+            held = state.held.get(name)
+            if held is None or held.member != member_of(component):
+                return  # the lease is not for it: it serves nobody, and nothing would move its deadline away
+            self._armed.add(component)
+            if error := await self._arm(component, leasing.deadlines(state)[name]):
                 self._say(
                     Line(Level.ERROR, component, "guard", f"it knows the component by its mark only: {error}")
                 )
@@ -91,10 +95,13 @@ class Arming:
             if not _needs_none(state, name)
         }
         serving = {id_ for id_ in deadlines if not _is_clear(state, id_)}
+        # Also those that do not serve at present: at the deadline of its last life the guard would end the next one.
+        kept = serving | (self._armed & deadlines.keys())
         problem = ""
-        if serving:
-            refused = await self._guarding.extend({id_: deadlines[id_] for id_ in serving})
-            for id_, why in refused.items():
+        if kept:
+            refused = await self._guarding.extend({id_: deadlines[id_] for id_ in kept})
+            for id_ in serving & refused.keys():
+                why = refused[id_]
                 # An earlier life of the guard, or of this agent, may have left it without a deadline.
                 if error := await self._arm(id_, deadlines[id_]):
                     problem = f"the deadline of {id_} could not be moved: {why}; {error}"

@@ -39,9 +39,11 @@ class Arming(Permits):
 
     def began(self, component: ComponentId) -> None:
         """Arm the guard for what runs now."""
-        deadline = leasing.deadlines(self._state()).get(service_of(component))
-        if deadline is not None:
-            self._guard.arm(component, deadline)
+        state, name = self._state(), service_of(component)
+        held = state.held.get(name)
+        if held is not None and held.member == member_of(component):
+            self._armed.add(component)
+            self._guard.arm(component, leasing.deadlines(state)[name])
 
     def follow_up(self) -> None:
         """Keep the guard's deadlines as the leases are."""
@@ -56,6 +58,8 @@ class Arming(Permits):
                 self._armed.add(id_)
                 if self._guard.extend(id_, deadline) and self._guard.arm(id_, deadline):
                     self.has_problem = True
+            elif id_ in self._armed:
+                self._guard.extend(id_, deadline)
         for id_ in sorted(self._armed - deadlines.keys()):
             if _is_clear(state, id_) and self._guard.disarm(id_):
                 self._armed.discard(id_)
