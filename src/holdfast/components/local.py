@@ -125,6 +125,9 @@ class LocalProcesses:
                 )
             if error := await self._record(life, replace(life.record, is_primary=True, epoch=epoch)):
                 return Result(Ending.FAILED, error)
+            # The guard may have ended it while this agent stood still: its hook must not serve in its place.
+            if life.is_over:
+                return Result(Ending.FAILED, f"{component} ended before it could become primary")
             mark = Mark(component, epoch, is_primary=True, run_digest=life.record.run_digest, hook="promote")
             return await self._run_hook(spec, spec.promote, mark)
 

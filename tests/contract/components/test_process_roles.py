@@ -1,6 +1,9 @@
 """Roles: what is recorded beside a process, and when; what hooks are given, and what becomes of them."""
 
 import asyncio
+import os
+import select
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +65,24 @@ def test_a_hook_runs_where_and_as_what_its_component_runs_and_learns_the_epoch(s
 def test_the_role_is_on_record_before_the_promote_hook_runs(stage: Stage) -> None:
     _promoted(stage, _hooked("cat ../record.json"))
     assert '"is_primary":true' in stage.output()
+
+
+def test_the_hook_of_one_that_ended_while_the_agent_stood_still_is_not_run(stage: Stage) -> None:
+    async def story() -> Result:
+        async with stage.agent() as agent:
+            spec = _hooked("touch ../promoted")
+            handle = os.pidfd_open(pid_of(await agent.start(spec, epoch=4)))
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            assert select.select([handle], [], [], 20)[0]  # nothing of the loop runs meanwhile
+            os.close(handle)
+            return await agent.processes.promote(COMPONENT, spec, 5)
+
+    result = run(story())
+    assert (result.ending, result.error) == (
+        Ending.FAILED,
+        f"{COMPONENT} ended before it could become primary",
+    )
+    assert not (stage.folder.path / "promoted").exists()
 
 
 def test_the_role_is_on_record_until_the_demote_hook_has_ended(stage: Stage) -> None:
