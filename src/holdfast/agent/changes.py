@@ -1,6 +1,8 @@
 """Changes: lets any number of tasks wait for the next turn that changed something."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from holdfast.agent.cluster.status import is_news
 from holdfast.agent.cluster.turning import ClusterTurned
@@ -28,6 +30,6 @@ class Changes:
         rung, self._next = self._next, asyncio.Event()
         rung.set()
 
-    async def next(self) -> None:
-        """Wait for the next change."""
-        await self._next.wait()
+    def next(self) -> Coroutine[Any, Any, bool]:
+        """Return what waits for the next change from now on, also if it is awaited later than that, as by a task of its own."""
+        return self._next.wait()
