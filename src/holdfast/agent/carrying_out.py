@@ -88,8 +88,7 @@ class CarryingOut:
 
     async def _end(self, decision: Decision, earlier: asyncio.Task[None] | None, not_after: Instant) -> None:
         if earlier is not None and not earlier.done():
-            earlier.cancel()
-            await asyncio.wait([earlier])
+            await _give_up(earlier)
         try:
             result = await self._call(decision, not_after)
         except asyncio.CancelledError:
@@ -201,3 +200,16 @@ class CarryingOut:
         for subject, known in list(self._tasks.items()):
             if known is task:
                 del self._tasks[subject]
+
+
+async def _give_up(earlier: asyncio.Task[None]) -> None:
+    """End an earlier call, and see to it though we are given up ourselves meanwhile: who comes next waits for us alone."""
+    earlier.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while not earlier.done():
+        try:
+            await asyncio.wait([earlier])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

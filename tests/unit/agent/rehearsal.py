@@ -66,6 +66,7 @@ class ObedientProcesses:
         self.epochs: list[Epoch] = []
         self.primaries: set[ComponentId] = set()
         self.gate: asyncio.Event | None = None  # when set, calls wait for it
+        self.lets_go: asyncio.Event | None = None  # when set, a call that is cancelled ends no sooner
         self.raises: Exception | None = None
         self._next = 100
 
@@ -111,6 +112,10 @@ class ObedientProcesses:
                 await self.gate.wait()
             if self.raises is not None:
                 raise self.raises
+        except asyncio.CancelledError:
+            if self.lets_go is not None:
+                await self.lets_go.wait()
+            raise
         finally:
             self.under_way -= 1
         return result

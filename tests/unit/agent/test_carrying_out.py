@@ -117,6 +117,32 @@ def test_later_decision_about_the_same_component_ends_the_earlier_call_first(tmp
     asyncio.run(scene())
 
 
+def test_a_third_decision_waits_for_the_first_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path)
+        stage.processes.gate = asyncio.Event()
+        stage.processes.lets_go = asyncio.Event()  # such as a thread that waits for a disk
+        stage.decide(Start("web/web-1", 0, 0, "w", id=1))
+        await settle()
+        stage.decide(Stop("web/web-1", at_once=False, why="w", id=2))
+        await settle()
+        stage.decide(Stop("web/web-1", at_once=True, why="w", id=3))
+        await settle()
+        stage.processes.gate.set()
+        await settle()
+        assert stage.processes.calls == [("start", "web/web-1")]
+        stage.processes.lets_go.set()
+        endings = {event.decision: event.ending for event in await stage.finished(2)}
+        assert endings == {1: Ending.UNKNOWN, 3: Ending.DONE}
+        assert stage.processes.under_way_max == 1
+
+    async def settle() -> None:
+        for _ in range(20):  # nothing but turns of the loop is waited for
+            await asyncio.sleep(0)
+
+    asyncio.run(scene())
+
+
 def test_fault_of_ours_in_an_adapter_is_logged_and_ends_as_unknown(tmp_path: Path) -> None:
     async def scene() -> None:
         stage = Stage(tmp_path)
