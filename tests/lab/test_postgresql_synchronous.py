@@ -183,18 +183,8 @@ def test_a_switchover_lets_transactions_end_and_ends_those_that_do_not(database:
     assert "may lack acknowledged commits" in refused.stderr + refused.stdout
     written = database.write(old, 1)
 
-    def begun(number: int, sleeps: str) -> "subprocess.Popen[bytes]":
-        command = f"begin; insert into seen values ({number}); select pg_sleep({sleeps}); commit"
-        return subprocess.Popen(
-            [*database.client(old), command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    short, long = begun(1000, "1.5"), begun(1001, "600")
-    cluster.until(
-        lambda: database.on(old, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'") == "2",
-        "both are open",
-        RECOVERS_S,
-    )
+    short, long = begun(database, old, 1000, "1.5"), begun(database, old, 1001, "600")
+    await_open(database, old, 2)
     began = time.monotonic()
     done = ask(cluster, old, "switchover", "db", "--to", new, "--reason", "a test")
     assert done.returncode == 0, done.stderr
@@ -208,3 +198,29 @@ def test_a_switchover_lets_transactions_end_and_ends_those_that_do_not(database:
     assert 1000 in found
     assert 1001 not in found
     assert "transactions that go on are ended" in cluster.said()
+
+    # On it goes, and this time whoever asks gives them more than the file does.
+    cluster.until(lambda: len(voters(database, new)) == 1, "somebody may take over again", RECOVERS_S)
+    (last,) = voters(database, new)
+    kept = begun(database, new, 1002, "6")
+    await_open(database, new, 1)
+    done = ask(cluster, new, "switchover", "db", "--to", last, "--open-transactions", "60s")
+    assert done.returncode == 0, done.stderr
+    assert kept.wait(RECOVERS_S) == 0
+    cluster.until(database.is_whole, "a primary and two standbys that stream again", RECOVERS_S)
+    assert database.primary() == last
+    assert 1002 in database.numbers(last)
+    assert "open transactions get 1m" in cluster.said()
+
+
+def begun(database: Database, host: str, number: int, sleeps: str) -> "subprocess.Popen[bytes]":
+    """Begin a transaction that writes `number` and commits after so many seconds."""
+    command = f"begin; insert into seen values ({number}); select pg_sleep({sleeps}); commit"
+    return subprocess.Popen(
+        [*database.client(host), command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def await_open(database: Database, host: str, count: int) -> None:
+    asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+    database.cluster.until(lambda: database.on(host, asleep) == str(count), "they are open", RECOVERS_S)

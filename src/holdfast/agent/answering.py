@@ -20,6 +20,7 @@ from holdfast.agent.status import AgentStatus, SystemStatus, status_of
 from holdfast.agent.turning import Turning
 from holdfast.agent.waiting import Stand, look_for
 from holdfast.journal.records import HealthPoint, IncidentRecord, TurnRecord
+from holdfast.loop.cluster.commands import why_none_open
 from holdfast.loop.commands import refusals
 from holdfast.loop.reconcile import reconcile
 from holdfast.model.decisions import Decision, name_of, subject_of
@@ -197,6 +198,9 @@ class Answering:
                 raise RefusedError(ErrorKind.USAGE, away)
         if (unknown := _unknown_name(command, state)) is not None:
             raise RefusedError(ErrorKind.USAGE, unknown)
+        if isinstance(request, protocol.SwitchoverRequest) and request.open_transactions_s is not None:
+            # PostgreSQL has leases, so what comes here is something else.
+            raise RefusedError(ErrorKind.USAGE, why_none_open(state.policy.services[request.service]))
         if request.dry_run:
             reasons = refusals(state, command, clock.now())
             decisions: tuple[Decision, ...] = ()

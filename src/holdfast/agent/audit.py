@@ -175,8 +175,12 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
 
 def _asked(request: protocol.Request) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(request)
-    return {name: _kept(value) for name, value in fields.items() if value not in (None, "", False, 0.0)}
+    # What differs from what is meant without it was said: `--open-transactions 0s` is.
+    fields = {field.name: field.default for field in msgspec.structs.fields(request)}
+    given = {
+        name: getattr(request, name) for name, usual in fields.items() if getattr(request, name) != usual
+    }
+    return {name: _kept(value) for name, value in given.items() if value not in (None, "")}
 
 
 def _kept(value: Any) -> Any:  # noqa: ANN401 - any field of a request

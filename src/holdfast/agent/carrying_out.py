@@ -20,7 +20,9 @@ from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, St
 from holdfast.model.events import Ending, Event, Finished
 from holdfast.model.ids import ComponentId, Epoch, component_id, service_of
 from holdfast.model.policy import Mode, Policy, ProcessSpec
-from holdfast.model.time import SECOND, Instant
+from holdfast.model.postgresql import PostgresServer
+from holdfast.model.time import SECOND, Duration, Instant
+from holdfast.model.value import replace
 from holdfast.ports.components import Components, Result
 from holdfast.ports.traffic import Traffic
 
@@ -125,8 +127,8 @@ class CarryingOut:
                 if why := (await self._permitted(component, epoch, not_after))[0]:
                     return Result(Ending.FAILED, why, is_unbegun=True)
                 return await self._components.promote(component, self._spec(component), epoch)
-            case Demote(component=component):
-                return await self._components.demote(component, self._spec(component))
+            case Demote(component=component, open_within=within):
+                return await self._components.demote(component, _waiting(self._spec(component), within))
             case Route(service=service, routing=routing):
                 return await self._traffic.route(service, routing)
             case _:
@@ -200,6 +202,13 @@ class CarryingOut:
         for subject, known in list(self._tasks.items()):
             if known is task:
                 del self._tasks[subject]
+
+
+def _waiting(spec: ProcessSpec, open_within: Duration | None) -> ProcessSpec:
+    """Return the spec with how long transactions may stay open this time, where somebody said so."""
+    if open_within is None or not isinstance(spec.managed, PostgresServer):
+        return spec
+    return replace(spec, managed=replace(spec.managed, open_within=open_within))
 
 
 async def _give_up(earlier: asyncio.Task[None]) -> None:

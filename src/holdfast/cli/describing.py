@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop
+from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop, open_words
 from holdfast.model.events import (
     AgentStarted,
     DownRequested,
@@ -90,8 +90,8 @@ def describe_decision(decision: Decision) -> str:
             return f"stop {component}" + (" at once" if at_once else "")
         case Promote(component=component, epoch=epoch):
             return f"promote {component}, epoch {epoch}"
-        case Demote(component=component):
-            return f"demote {component}"
+        case Demote(component=component, open_within=within):
+            return f"demote {component}" + ("" if within is None else f", {open_words(within)}")
         case Route(service=service, routing=routing):
             return f"route {service}: {describe_routing(routing)}"
         case _:

@@ -2,7 +2,7 @@
 
 from holdfast.model.decisions import Demote, Stop
 from holdfast.model.duty import is_frozen, member_policy, restart_reason
-from holdfast.model.ids import member_of
+from holdfast.model.ids import member_of, service_of
 from holdfast.model.policy import ServicePolicy
 from holdfast.model.standing import Status
 from holdfast.model.state import ComponentState, ProcessRunning, State
@@ -20,7 +20,8 @@ def take_role(state: State, primary: ComponentState, why: str, now: Instant) -> 
         if now < primary.not_before:
             return Wishes(wakes=(primary.not_before,))
         return wish(Stop(primary.id, at_once=True, why=f"it cannot be demoted and might still serve; {why}"))
-    return wish(Demote(primary.id, why))
+    ending = (state.entitlements or {}).get(service_of(primary.id))
+    return wish(Demote(primary.id, why, open_within=ending.open_within if ending is not None else None))
 
 
 def why_leave(state: State, policy: ServicePolicy, primary: ComponentState, now: Instant) -> str:

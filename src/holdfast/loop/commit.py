@@ -124,7 +124,8 @@ def _time_for(state: State, decision: Decision) -> Duration:
     if isinstance(decision, Stop):
         # The gentle signal has its grace; after SIGKILL the adapter waits some seconds for what is left.
         return member.run.stop_within + 10 * SECOND
-    return member.run.change_within + LATE_BY
+    waits = (decision.open_within or 0) if isinstance(decision, Demote) else 0
+    return member.run.change_within + waits + LATE_BY
 
 
 def _grant(state: State, component: ComponentState) -> State:

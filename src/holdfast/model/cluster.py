@@ -7,6 +7,7 @@ from holdfast.model.ids import ComponentId, Epoch, HostName, LifeId, MemberName,
 from holdfast.model.postgresql import Record
 from holdfast.model.routing import Lane
 from holdfast.model.standing import Role, Status
+from holdfast.model.time import Duration
 from holdfast.model.value import Value
 
 # A lease's epoch is the head of a block of the service's epochs: what its holder grants while it holds the lease (each
@@ -80,6 +81,9 @@ class Assignment(Value, frozen=True):
     holder: MemberName | None = None  # exclusive services: who should hold the lease; None: nobody is fit
     host: HostName | None = None  # where the holder runs
     why: str = ""
+    open_within: Duration | None = (
+        None  # as in the wish that it is for; beside it, it cannot be seen without it
+    )
 
 
 class Claim(Value, frozen=True):
@@ -95,6 +99,7 @@ class Entitlement(Value, frozen=True):
     member: MemberName
     epoch: Epoch  # of the lease
     is_ending: bool = False  # the member should stop serving in good order; then the lease is given up
+    open_within: Duration | None = None  # as in `Demote`, if an operator's wish ends it
 
 
 class OperatorWish(Value, frozen=True):
@@ -105,6 +110,7 @@ class OperatorWish(Value, frozen=True):
     by: str
     why: str = ""
     id: str = ""  # tells two wishes with the same words apart
+    open_within: Duration | None = None  # as in `Demote`
 
 
 class ClusterView(Value, frozen=True):

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from holdfast.model.ids import ComponentId, DecisionId, Epoch, IncidentId, ServiceName, service_of
 from holdfast.model.routing import Routing
+from holdfast.model.time import Duration, show_duration
 from holdfast.model.value import Tagged, Value
 
 
@@ -45,6 +46,9 @@ class Demote(Tagged, frozen=True):
     why: str
     incident: IncidentId | None = None
     id: DecisionId = 0
+    open_within: Duration | None = (
+        None  # how long transactions that are open may take to end; None: as the file says
+    )
 
 
 class Route(Tagged, frozen=True):
@@ -73,6 +77,13 @@ def service_of_decision(decision: Decision) -> ServiceName:
 def name_of(decision: Decision) -> str:
     """Return the decision's word in lower case: `start`, `stop`, `promote`, `demote`, `route`."""
     return type(decision).__name__.lower()
+
+
+def open_words(within: Duration) -> str:
+    """Return for people how long open transactions may take."""
+    return (
+        f"open transactions get {show_duration(within)}" if within else "open transactions are ended at once"
+    )
 
 
 class Withheld(Value, frozen=True):

@@ -13,6 +13,7 @@ from holdfast.agent.protocol import (
     Failure,
     PauseRequest,
     StatusRequest,
+    SwitchoverRequest,
 )
 
 ANN = Caller("ann@10.0.0.9", Access.OPERATE, "certificate", "10.0.0.9")
@@ -105,3 +106,12 @@ def test_who_was_told_of_is_forgotten_in_bounds(tmp_path: Path) -> None:
         log.note_stranger(f"h{number}", "host", "10.0.0.1", "why")
     log.close()
     assert len(log._noted_at) == audit._KNOWN_MAX
+
+
+def test_what_was_asked_for_is_kept_though_it_is_nothing(tmp_path: Path) -> None:
+    log = Audit(tmp_path / AUDIT, lambda _: None)
+    log.note(ROOT, SwitchoverRequest(service="db", open_transactions_s=0.0), OK)
+    log.note(ROOT, SwitchoverRequest(service="db"), OK)
+    log.close()
+    asked = [entry.asked for entry in read_entries(tmp_path / AUDIT)]
+    assert asked == [{"service": "db", "open_transactions_s": 0.0}, {"service": "db"}]

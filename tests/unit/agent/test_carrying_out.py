@@ -8,14 +8,16 @@ from holdfast.agent.carrying_out import CarryingOut
 from holdfast.agent.epochs import EpochBook
 from holdfast.agent.log import Line
 from holdfast.agent.turning import Turned
-from holdfast.model.decisions import Decision, Promote, Route, Start, Stop
+from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop
 from holdfast.model.events import Ending, Event, Finished, Ticked
 from holdfast.model.ids import ComponentId, Epoch
-from holdfast.model.policy import Mode
+from holdfast.model.policy import Mode, ProcessSpec
+from holdfast.model.postgresql import PostgresServer
 from holdfast.model.routing import Lane, Routing
 from holdfast.model.state import State
-from holdfast.model.time import HOUR, Instant
+from holdfast.model.time import HOUR, SECOND, Instant
 from holdfast.model.value import replace
+from holdfast.ports.components import Result
 from tests.unit.agent.rehearsal import ObedientBalancer, ObedientProcesses, policy
 
 
@@ -52,6 +54,37 @@ def test_each_decision_ends_as_one_finished(tmp_path: Path) -> None:
         assert finished[1] == Finished(1, Ending.DONE, incarnation="101:1")
         assert finished[2] == Finished(2, Ending.DONE)
         assert stage.balancer.routed == {"web": routing}
+
+    asyncio.run(scene())
+
+
+def test_what_one_switchover_gives_to_open_transactions_counts_for_its_demotion_alone(tmp_path: Path) -> None:
+    class Heard(ObedientProcesses):
+        """Processes that keep how long each demotion was to wait."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.waits: list[int] = []
+
+        async def demote(self, component: ComponentId, spec: ProcessSpec) -> Result:
+            assert isinstance(spec.managed, PostgresServer)
+            self.waits.append(spec.managed.open_within)
+            return await super().demote(component, spec)
+
+    async def scene() -> None:
+        stage, heard = Stage(tmp_path), Heard()
+        server = ProcessSpec((), managed=PostgresServer("/data", "/bin", open_within=4 * SECOND))
+        services = stage.state.policy.services
+        members = tuple(replace(member, run=server) for member in services["web"].members)
+        policy = replace(stage.state.policy, services={"web": replace(services["web"], members=members)})
+        stage.state = replace(stage.state, policy=policy)
+        stage.carrying_out = CarryingOut(
+            heard, stage.balancer, stage.book, stage.events.append, stage.lines.append
+        )
+        for number, within in enumerate((None, 30 * SECOND, 0, None), 1):
+            stage.decide(Demote("web/web-1", "w", id=number, open_within=within))
+            await stage.finished(number)
+        assert heard.waits == [4 * SECOND, 30 * SECOND, 0, 4 * SECOND]
 
     asyncio.run(scene())
 

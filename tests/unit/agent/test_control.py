@@ -15,7 +15,15 @@ from holdfast.agent.changes import Changes
 from holdfast.agent.client import ControlClient, ControlError
 from holdfast.agent.control import Control
 from holdfast.agent.log import Line
-from holdfast.agent.protocol import DownRequest, DrainRequest, ErrorKind, Failure, PauseRequest, ResumeRequest
+from holdfast.agent.protocol import (
+    DownRequest,
+    DrainRequest,
+    ErrorKind,
+    Failure,
+    PauseRequest,
+    ResumeRequest,
+    SwitchoverRequest,
+)
 from holdfast.agent.status import AgentStatus
 from holdfast.agent.turning import Turning
 from holdfast.journal.records import HealthPoint, IncidentRecord, TurnRecord
@@ -177,6 +185,20 @@ def test_slip_of_the_pen_is_told_with_what_there_is(tmp_path: Path) -> None:
             assert "there are: web/web-1, web/web-2" in str(unknown.value)
 
         await asyncio.to_thread(ask)
+
+    play(tmp_path, scene)
+
+
+def test_open_transactions_are_refused_for_what_has_none(tmp_path: Path) -> None:
+    async def scene(desk: Desk) -> None:
+        def ask() -> None:
+            with ControlClient(tmp_path) as client, pytest.raises(ControlError) as refused:
+                client.do(SwitchoverRequest(service="web", open_transactions_s=0.0))
+            assert refused.value.kind is ErrorKind.USAGE
+            assert "web is not PostgreSQL" in str(refused.value)
+
+        await asyncio.to_thread(ask)
+        assert desk.turning.state.services["web"].switchover is None
 
     play(tmp_path, scene)
 

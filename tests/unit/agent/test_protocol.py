@@ -45,6 +45,14 @@ def test_each_verb_is_read_and_written(verb: str) -> None:
     assert decoder.decode(msgspec.json.encode(request)) == request
 
 
+def test_a_switchover_that_asks_for_nothing_more_is_understood_by_earlier_agents() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(protocol.SwitchoverRequest(service="db", to="b"))) == {
+        "verb": "switchover",
+        "service": "db",
+        "to": "b",
+    }
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -60,6 +68,8 @@ def test_each_verb_is_read_and_written(verb: str) -> None:
         b'{"verb": "pause", "for_s": -1}',
         b'{"verb": "pause", "for_s": 1e300}',
         b'{"verb": "down", "wait_s": 1e9}',
+        b'{"verb": "switchover", "service": "db", "open_transactions_s": -1}',
+        b'{"verb": "switchover", "service": "db", "open_transactions_s": 3601}',
         b'{"verb": "incidents", "limit": 100000}',
         b'{"verb": "switchover", "service": "db", "why": "' + b"x" * 5000 + b'"}',
     ],

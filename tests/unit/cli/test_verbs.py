@@ -191,6 +191,15 @@ def test_switchover_waits_and_says_in_one_line_what_came_of_it(call: Call, agent
     ]
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30.0), ("0s", 0.0), ("1h", 3600.0)])
+def test_switchover_says_how_long_open_transactions_may_take(
+    call: Call, agent: StandIn, text: str, seconds: float
+) -> None:
+    agent.state = calm_with_traffic()
+    assert call("switchover", "web", "--open-transactions", text, "--no-wait").exit_code == 0
+    assert agent.asked == [protocol.SwitchoverRequest(service="web", open_transactions_s=seconds)]
+
+
 def test_a_dry_run_asks_without_waiting(call: Call, agent: StandIn) -> None:
     agent.state = worlds.calm()
     result = call("switchover", "web", "--dry-run")
@@ -260,6 +269,8 @@ def test_drain_pause_and_resume_say_what_they_were_told(call: Call, agent: Stand
         ("drain",),
         ("restart",),
         ("switchover", "web", "--timeout", "soon"),
+        ("switchover", "web", "--open-transactions", "30"),
+        ("switchover", "web", "--open-transactions", "2h"),
         ("switchover", "web", "--timeout", "2h"),
         ("explain",),
         ("replay", "--from", "0"),

@@ -20,11 +20,12 @@ from holdfast.config.loading import load_text
 from holdfast.coordination.recipes.answers import Done
 from holdfast.coordination.recipes.shared_policy import Applied, Conflict, Forged, PolicyRevision, TooLarge
 from holdfast.loop.cluster import rollout, whereabouts
-from holdfast.loop.cluster.commands import planned_move
+from holdfast.loop.cluster.commands import planned_move, why_none_open
 from holdfast.loop.localizing import Placed
 from holdfast.model.cluster import OperatorWish
+from holdfast.model.decisions import open_words
 from holdfast.model.ids import HostName, MemberName, ServiceName
-from holdfast.model.policy import Policy
+from holdfast.model.policy import Policy, ServicePolicy
 from holdfast.model.standing import Role
 from holdfast.model.time import SECOND
 from holdfast.ports.coordination import UnavailableError, UnknownError
@@ -70,10 +71,10 @@ class Commanding:
         """Have the leader move a service to another member."""
         state = self._clustering.turning.state
         policy = state.policy.services[request.service]
-        if request.to is not None and policy.member(request.to) is None:
-            names = ", ".join(member.name for member in policy.members)
-            message = f"{request.service} has no member {request.to!r}; it has: {names}"
-            return Failure(ErrorKind.USAGE, message)
+        if slip := _slip_in(request, policy):
+            return Failure(ErrorKind.USAGE, slip)
+        seconds = request.open_transactions_s
+        within = None if seconds is None else round(seconds * SECOND)
         if not state.session.is_sure(clock.now()):
             return Failure(ErrorKind.COORDINATOR, f"switchover of {request.service}: {_NO_SESSION}")
         move = planned_move(state, request.service, request.to, clock.now())
@@ -82,10 +83,13 @@ class Commanding:
         )
         if move.refusals:
             return Failure(ErrorKind.REFUSED, f"{what} is refused", move.refusals)
-        accepted = Accepted(what, by, (f"the leader is asked to move it to {move.to}",), request.dry_run)
+        asked = f"the leader is asked to move it to {move.to}" + (
+            "" if within is None else f", {open_words(within)}"
+        )
+        accepted = Accepted(what, by, (asked,), request.dry_run)
         if request.dry_run:
             return accepted
-        wish = OperatorWish(request.service, move.to, by, request.why, secrets.token_hex(4))
+        wish = OperatorWish(request.service, move.to, by, request.why, secrets.token_hex(4), within)
         began_at = clock.now()
         answer = await self._clustering.book.wish(wish)
         if not isinstance(answer, Done):
@@ -161,3 +165,11 @@ class Commanding:
         except (UnavailableError, UnknownError) as error:
             return Failure(ErrorKind.COORDINATOR, f"the coordinator cannot be asked: {error}")
         return tuple(one for one in found if isinstance(one, PolicyRevision))
+
+
+def _slip_in(request: SwitchoverRequest, policy: ServicePolicy) -> str:
+    """Return what the request says that means nothing for the service; empty if all of it does."""
+    if request.to is not None and policy.member(request.to) is None:
+        names = ", ".join(member.name for member in policy.members)
+        return f"{request.service} has no member {request.to!r}; it has: {names}"
+    return "" if request.open_transactions_s is None else why_none_open(policy)

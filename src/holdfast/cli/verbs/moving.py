@@ -3,28 +3,42 @@
 import click
 
 from holdfast.agent.protocol import DrainRequest, RestartRequest, SwitchoverRequest
-from holdfast.cli.commanding import Wish, command, wish_options
+from holdfast.cli.commanding import Span, Wish, command, wish_options
+from holdfast.model.time import HOUR, SECOND, Duration
 
 
 @click.command()
 @click.argument("service")
 @click.option("--to", metavar="MEMBER", help="The member to move to.  [default: the best candidate]")
+@click.option(
+    "--open-transactions",
+    type=Span(HOUR),
+    help="PostgreSQL: how long those that are open may take to end; 0s: none.  [default: as the file says]",
+)
 @wish_options(timeout="60s")
-def switchover(service: str, to: str | None, wish: Wish) -> None:
+def switchover(service: str, to: str | None, open_transactions: Duration | None, wish: Wish) -> None:
     """Move a service to another member, by plan.
 
     Nothing acknowledged is lost: the old member gives up its role before the new one takes it. Clients
     see a short gap, as long as the role change takes. Refused (exit 5) with a reason for each candidate
     when nobody can take over. To empty a member for maintenance use `holdfast drain`; when a member
-    has failed there is nothing to do, failover is automatic.
+    has failed there is nothing to do, failover is automatic. With --open-transactions longer than
+    --timeout it may still go on when this command ends with exit 7.
 
     \b
     Examples:
       holdfast switchover db
       holdfast switchover db --to db-2 --reason "h1 gets new disks"
+      holdfast switchover db --open-transactions 30s
       holdfast switchover db --dry-run
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    command(lambda wait_s: SwitchoverRequest(service=service, to=to, **wish.fields(wait_s)), wish)
+    within_s = None if open_transactions is None else open_transactions / SECOND
+    command(
+        lambda wait_s: SwitchoverRequest(
+            service=service, to=to, open_transactions_s=within_s, **wish.fields(wait_s)
+        ),
+        wish,
+    )
 
 
 @click.command()

@@ -5,6 +5,7 @@ from holdfast.loop.cluster.state import ClusterState, member_report
 from holdfast.loop.cluster.whereabouts import host_of
 from holdfast.model.ids import MemberName, ServiceName, component_id
 from holdfast.model.policy import ServicePolicy
+from holdfast.model.postgresql import PostgresServer
 from holdfast.model.time import Instant
 from holdfast.model.value import Value
 
@@ -53,6 +54,18 @@ def planned_move(state: ClusterState, service: ServiceName, to: MemberName | Non
         refusals=tuple(f"{name}: {why}" for name, why in reasons.items())
         or (f"{service} has no other member",)
     )
+
+
+def why_none_open(policy: ServicePolicy) -> str:
+    """Return why a switchover of the service waits for no open transactions; empty if it does."""
+    managed = next((member.run.managed for member in policy.everywhere), None)
+    if not isinstance(managed, PostgresServer):
+        return f"{policy.name} is not PostgreSQL: open transactions are waited for, or ended, there only"
+    if managed.follows is not None:
+        return (
+            f"{policy.name} follows {managed.follows.words}: it has no primary whose transactions would end"
+        )
+    return ""
 
 
 def _why_not(state: ClusterState, policy: ServicePolicy, member: MemberName, *, is_named: bool) -> str:

@@ -14,6 +14,7 @@ from holdfast.loop.cluster import leasing
 from holdfast.loop.cluster.state import ClusterState, Fencing, member_report
 from holdfast.model.cluster import Assignment, Lease
 from holdfast.model.cluster_events import Assign, BreakLease, DropWish, FenceHost, Order
+from holdfast.model.decisions import open_words
 from holdfast.model.ids import HostName, MemberName, ServiceName, component_id
 from holdfast.model.policy import ServicePolicy
 from holdfast.model.standing import Status
@@ -186,6 +187,9 @@ def _of_service(state: ClusterState, service: ServicePolicy, placing: hosting.Pl
         orders = (DropWish(service.name, wish.id, done),)
     why = chosen.why or (before.why if before is not None else "")
     after = Assignment(service.name, state.leads_under, placing.placed, chosen.member, chosen.host, why)
+    if wish is not None and wish.open_within is not None and wish.to == chosen.member != holder:
+        told = f"{why}; {open_words(wish.open_within)}"
+        after = replace(after, open_within=wish.open_within, why=told)
     if chosen.is_withheld and chosen.host is None and before is not None:
         after = replace(
             before, leader_epoch=state.leads_under, placed=placing.placed
@@ -220,7 +224,9 @@ def _assigned(before: Assignment | None, after: Assignment, moved: tuple[str, ..
         after.holder,
         after.host,
     )
-    if is_same or (before is None and not after.placed and after.holder is None):
+    # Once the wish is fulfilled and gone, that it is not asked for any more is no reason to write.
+    is_told = after.open_within is None or (before is not None and before.open_within == after.open_within)
+    if (is_same and is_told) or (before is None and not after.placed and after.holder is None):
         return Led()
     what = [f"{after.holder} on {after.host}"] if after.holder is not None else []
     why = "; ".join([*what, *moved, *([after.why] if after.why else [])])

@@ -31,7 +31,7 @@ def acts_before(state: ClusterState) -> Duration:
 def entitlements(state: ClusterState, now: Instant) -> dict[ServiceName, Entitlement]:
     """Return what this host's own loop has to know of leases."""
     return {
-        name: Entitlement(held.member, held.epoch, held.is_ending)
+        name: Entitlement(held.member, held.epoch, held.is_ending, held.open_within)
         for name, held in state.held.items()
         if now < promising.sure_until(state, name, held) - acts_before(state)
     }
@@ -260,10 +260,20 @@ def ended_by_plan(state: ClusterState) -> ClusterState:
     for name, held in state.held.items():
         why = _why_end(state, name, held)
         if why and not held.is_ending:
-            state = state.with_held(name, replace(held, is_ending=True, why_ending=why))
+            within = _open_within(state, name)
+            state = state.with_held(name, replace(held, is_ending=True, why_ending=why, open_within=within))
         elif held.is_ending and not why and f"lease {name}" not in state.flights:
-            state = state.with_held(name, replace(held, is_ending=False, why_ending=""))
+            state = state.with_held(name, replace(held, is_ending=False, why_ending="", open_within=None))
     return state
+
+
+def _open_within(state: ClusterState, name: ServiceName) -> Duration | None:
+    """Return how long open transactions may take, where an operator who has it moved to another member said so."""
+    assert state.view is not None
+    wanted = state.view.assignments.get(name)
+    held = state.held[name]
+    # One that names us was written for a move that is over: what it says is not about who leaves now.
+    return None if wanted is None or wanted.holder == held.member else wanted.open_within
 
 
 def _why_end(state: ClusterState, name: ServiceName, held: HeldLease) -> str:

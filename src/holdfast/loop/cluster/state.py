@@ -37,6 +37,7 @@ class HeldLease(Value, frozen=True):
     promised: dict[HostName, Instant] = {}  # nor before that, by this host's word
     is_ending: bool = False  # its member is being stopped in good order, then it is given up
     why_ending: str = ""
+    open_within: Duration | None = None  # as in `Demote`
 
 
 class Promise(Value, frozen=True):
