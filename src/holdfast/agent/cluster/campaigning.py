@@ -53,6 +53,8 @@ class Campaigning:
             finally:
                 await _cancelled(work, over)
                 self._depose()
+            if not work.cancelled():
+                work.result()  # a fault of ours: who stood for leader no more, and said nothing, would be missed by nobody
 
     async def _serve_terms(self, session: Session) -> None:
         while not self._is_over:
