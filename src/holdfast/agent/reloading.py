@@ -75,16 +75,18 @@ class Reloading:
         self._note(failure, by)
         return failure.message if failure is not None else ""
 
-    async def put_part_in_force(self, policy: Policy) -> Result:
+    async def put_part_in_force(self, part: Callable[[], Policy]) -> tuple[Policy, Result]:
         """Put a part in force that is another one because members were placed elsewhere, after what is under way.
 
         The leader counts on it: a balancer that does not take it over keeps nobody from looking after the members.
+        Which part it was is returned too: it is asked for when its turn has come, as another file may have come first.
         """
         async with self._one:
+            policy = part()
             result = await self.put_in_force(policy)
             if result.ending is not Ending.DONE and policy != self._turning.state.policy:
                 self.tell_core(policy)
-            return result
+            return policy, result
 
     def _note(self, failure: Failure | None, by: str) -> None:
         if failure is not None:

@@ -128,8 +128,11 @@ class ObedientBalancer:
         self.routed: dict[ServiceName, Routing] = {}
         self.refuses = ""
         self.policies: list[Policy] = []
+        self.gate: asyncio.Event | None = None  # when set, a configuration waits for it
 
     async def configure(self, policy: Policy) -> Result:
+        if self.gate is not None:
+            await self.gate.wait()
         if self.refuses:
             return Result(Ending.FAILED, self.refuses)
         self.policies.append(policy)

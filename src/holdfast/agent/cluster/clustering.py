@@ -68,7 +68,9 @@ class Joints(NamedTuple):
     facts: Callable[[ComponentId], Facts | str]  # for the guard, of what runs
     facts_to_be: Callable[[ComponentId], Facts]  # and of what is about to
     fence: Fence
-    put_in_force: Callable[[Policy], Awaitable[Result]]  # this host's part of the file
+    put_in_force: Callable[
+        [Callable[[], Policy]], Awaitable[tuple[Policy, Result]]
+    ]  # this host's part of the file, as it is then
     take_over: Callable[[Policy, str], Awaitable[str]]  # the whole file, and on whose word; why not, if so
 
 
@@ -172,6 +174,7 @@ class Clustering:
 
     def give(self, policy: Policy) -> None:
         """Have the cluster loop take the whole file over."""
+        self.localizing.give(policy)
         self.turning.put(PolicyGiven(policy))
 
     async def leave(self, *, is_down: bool) -> None:

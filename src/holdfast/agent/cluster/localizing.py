@@ -23,7 +23,7 @@ class Localizing:
         self,
         directory: Path,
         state: Callable[[], ClusterState],
-        put_in_force: Callable[[Policy], Awaitable[Result]],
+        put_in_force: Callable[[Callable[[], Policy]], Awaitable[tuple[Policy, Result]]],
         say: Callable[[Line], None],
     ) -> None:
         self._directory = directory
@@ -32,6 +32,7 @@ class Localizing:
         self._say = say
         self._woken = asyncio.Event()
         self._in_force: Policy | None = None
+        self._whole: Policy | None = None  # the file, which the cluster loop may not have turned yet
         self.problem = ""
 
     def part_of(self, policy: Policy) -> Policy:
@@ -39,9 +40,9 @@ class Localizing:
         state = self._state()
         return with_balancer(localized(policy, state.me, whereabouts.placed(state)), self._directory)
 
-    def is_in_force(self, policy: Policy) -> None:
-        """Learn what is in force."""
-        self._in_force = policy
+    def give(self, policy: Policy) -> None:
+        """Learn of the whole file that took force: what is put in force from now on is a part of it."""
+        self._whole = policy
 
     def look(self) -> None:
         """Look soon whether the part has changed."""
@@ -52,10 +53,9 @@ class Localizing:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            wanted = self.part_of(self._state().policy)
-            if wanted == self._in_force:
+            if self._part() == self._in_force:
                 continue
-            result = await self._put_in_force(wanted)
+            wanted, result = await self._put_in_force(self._part)
             if result.ending is Ending.DONE:
                 self._in_force, self.problem = wanted, ""
                 continue
@@ -64,3 +64,6 @@ class Localizing:
             self.problem = result.error
             await asyncio.sleep(_AGAIN_S)
             self._woken.set()
+
+    def _part(self) -> Policy:
+        return self.part_of(self._whole or self._state().policy)
