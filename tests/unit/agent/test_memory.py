@@ -1,11 +1,17 @@
 """What has to survive the agent gets to the disk, also one that was away for a while, and nothing waits for it."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
-from holdfast.agent.cluster.memory import Memory, Remembering, recall
+import msgspec
+
+from holdfast.agent.cluster.memory import FILE, Memory, Remembering, recall
 from holdfast.agent.log import Line
+from holdfast.components.records import put_in_place
 
 BOUND_S = 20
 
@@ -45,6 +51,41 @@ def test_what_was_not_written_yet_is_written_at_the_end(tmp_path: Path) -> None:
     remembering.note(Memory({"web": 7}))
     remembering.close()
     assert recall(tmp_path) == Memory({"web": 7})
+
+
+def test_the_end_waits_for_what_is_being_written_and_writes_the_newest_after_it(tmp_path: Path) -> None:
+    beside = tmp_path / f"{FILE}.new"
+    os.mkfifo(beside)  # a disk that takes its time: until somebody reads
+
+    async def note() -> None:
+        remembering = Remembering(tmp_path, Memory(), lambda _: None)
+        work = asyncio.create_task(remembering.run())
+        remembering.note(Memory({"web": 1}))
+        await _until(lambda: _runs(put_in_place))
+        remembering.note(Memory({"web": 2}))
+        work.cancel()
+        closing = asyncio.create_task(asyncio.to_thread(remembering.close))
+        await _until(lambda: _runs(Remembering.close))
+        with beside.open("rb") as disk:
+            assert msgspec.json.decode(disk.read(), type=Memory) == Memory({"web": 1})
+        await closing
+
+    asyncio.run(note())
+    assert (tmp_path / FILE).is_file()
+    assert recall(tmp_path) == Memory({"web": 2})
+
+
+def _runs(function: Callable[..., object]) -> bool:
+    """Tell whether any thread is inside of the function."""
+    code = getattr(function, "__code__", None)
+    frames: list[FrameType | None] = [*sys._current_frames().values()]
+    while frames:
+        frame = frames.pop()
+        if frame is not None and frame.f_code is code:
+            return True
+        if frame is not None:
+            frames.append(frame.f_back)
+    return False
 
 
 async def _written(directory: Path, memory: Memory) -> None:

@@ -11,6 +11,7 @@ by somebody: both are refused, by this life of the agent and by the next.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -68,6 +69,7 @@ class Remembering:
         self._written = memory
         self._told = ""
         self._woken = asyncio.Event()
+        self._one = threading.Lock()
 
     def note(self, memory: Memory) -> None:
         """Remember this instead, on disk as soon as it can be."""
@@ -81,9 +83,8 @@ class Remembering:
             self._woken.clear()
             if self.memory == self._written:
                 continue
-            memory = self.memory
             try:
-                await asyncio.to_thread(remember, self._directory, memory)
+                memory = await asyncio.to_thread(self._write)
             except OSError as error:
                 self._tell(f"cannot be remembered over a restart: {error}")
                 await asyncio.sleep(_AGAIN_S)
@@ -95,7 +96,14 @@ class Remembering:
         """Write what is not written yet, if that can be: the agent ends."""
         if self.memory != self._written:
             with suppress(OSError):
-                remember(self._directory, self.memory)
+                self._write()
+
+    def _write(self) -> Memory:
+        """Write the newest and return it. One at a time: the thread of a call that was given up writes on, to the same file."""
+        with self._one:
+            memory = self.memory
+            remember(self._directory, memory)
+            return memory
 
     def _tell(self, problem: str) -> None:
         if problem != self._told:
