@@ -55,6 +55,7 @@ class HaproxyTraffic:
         ] = {}  # services held up against HAProxy's checks, and until when
         self._policy: Policy | None = None
         self._routed: dict[ServiceName, Routing] = {}  # what HAProxy confirmed
+        self._turning: ServiceName | None = None  # whose traffic is being turned
         self._words = dict(parse_map_file(places.read(self._places / places.MAP)))  # of each active member
         self._map_text: str | None = None  # the map file's text; None: not known
         self._changing = asyncio.Lock()  # one change at a time; looking needs no turn
@@ -170,6 +171,14 @@ class HaproxyTraffic:
             return await self._route(policy, side, Routing(None, routing.readers))
 
     async def _route(self, policy: Policy, service: ServicePolicy, routing: Routing) -> Result:
+        self._turning = service.name
+        try:
+            return await self._turn(policy, service, routing)
+        finally:
+            self._turning = None
+            self._hold()
+
+    async def _turn(self, policy: Policy, service: ServicePolicy, routing: Routing) -> Result:
         is_pushed = False
         try:
             if (word := steering.map_word(service, routing)) is not None:
@@ -194,7 +203,6 @@ class HaproxyTraffic:
         except (Refused, OSError) as error:
             return Result(Ending.FAILED, str(error))
         self._routed[service.name] = routing
-        self._hold()
         return _DONE
 
     async def _until_cut(self, service: ServicePolicy, members: frozenset[MemberName]) -> None:
@@ -290,6 +298,7 @@ class HaproxyTraffic:
         return [
             f"set server {service}/{member} health {'down' if lane is Lane.DOWN else 'up'}"
             for service, routing in self._routed.items()
+            if service != self._turning  # a push after it was seen how the servers stand would not be seen
             for member, lane in routing.lanes.items()
             if lane is Lane.DOWN or (lane is Lane.IN and now < self._raised.get(service, 0))
         ]
