@@ -37,6 +37,7 @@ LINK = "eth0"  # a host's end of its cable; the hub's end is called after the ho
 HOSTS_MAX = 200
 ROUNDS_MAX = 200  # of looking for processes that were started while we ended the ones we knew
 GONE_WITHIN_S = 20.0
+STOPS_WITHIN_S = 1.0
 CLONE_NEWNET = 0x40000000
 # So that many marks fit into the queue of a recorder that is late: the kernel's own bound is ten.
 DATAGRAMS_MAX = 4096
@@ -118,6 +119,8 @@ class Host:
             for pid in new:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
+            if number is signal.SIGSTOP:
+                _await_standstill(new)
             told |= new
         raise AssertionError(f"{self.name} starts processes faster than they can be signalled")
 
@@ -133,6 +136,21 @@ class Host:
             if process.pid not in but:
                 process.wait()
         self._started = [process for process in self._started if process.pid in but]
+
+
+def _await_standstill(pids: Collection[int]) -> None:
+    """Await that these have stopped: whoever was in the midst of starting another when the signal was sent does so yet."""
+    give_up_at = time.monotonic() + STOPS_WITHIN_S
+    while any(_goes_on(pid) for pid in pids) and time.monotonic() < give_up_at:
+        time.sleep(0.001)
+
+
+def _goes_on(pid: int) -> bool:
+    """Tell whether it may still do something: who waits in the kernel, for a disk or a child that was stopped first, stops before it returns."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] not in b"TtDZX"
+    except OSError:
+        return False
 
 
 class Raised(ABC):
