@@ -15,6 +15,7 @@ from typing import Protocol, assert_never
 from holdfast.agent.epochs import EpochBook
 from holdfast.agent.log import Level, Line
 from holdfast.agent.turning import Turned
+from holdfast.components.settling import settled
 from holdfast.loop.commit import LATE_BY
 from holdfast.model.decisions import Decision, Demote, Promote, Route, Start, Stop, name_of, subject_of
 from holdfast.model.events import Ending, Event, Finished
@@ -214,11 +215,6 @@ def _waiting(spec: ProcessSpec, open_within: Duration | None) -> ProcessSpec:
 async def _give_up(earlier: asyncio.Task[None]) -> None:
     """End an earlier call, and see to it though we are given up ourselves meanwhile: who comes next waits for us alone."""
     earlier.cancel()
-    cancelled: asyncio.CancelledError | None = None
-    while not earlier.done():
-        try:
-            await asyncio.wait([earlier])
-        except asyncio.CancelledError as error:
-            cancelled = error
+    cancelled = await settled(earlier)
     if cancelled is not None:
         raise cancelled

@@ -3,7 +3,7 @@
 from holdfast.agent.cluster_status import ClusterStatus, HostStatus
 from holdfast.cli.painting import Paint
 from holdfast.cli.rendering_hosts import heard, lease_lines
-from holdfast.cli.standing import role_elsewhere
+from holdfast.cli.standing import leases_of, role_elsewhere
 from holdfast.cli.table import wrap
 from holdfast.model.cluster import MemberReport
 from holdfast.model.ids import ComponentId, HostName, ServiceName, member_of, service_of
@@ -32,12 +32,7 @@ def elsewhere_text(
     lines = wrap(head, paint, rest="  ")
     policy = state.policy.services[service_of(component)]
     if policy.is_exclusive:
-        lease = (
-            next((one.lease for one in cluster.leases if one.service == policy.name), None)
-            if cluster
-            else None
-        )
-        role = role_elsewhere(member_of(component), report, lease)
+        role = role_elsewhere(member_of(component), report, leases_of(cluster).get(policy.name))
         told = (
             f"{role}, epoch {report.epoch}"
             if role != "former"

@@ -289,7 +289,7 @@ def _elsewhere(
 ) -> Iterator[ComponentStanding]:
     """Return the service's members on other hosts, as far as those hosts tell."""
     placed = {one.component: one.host for one in cluster.elsewhere} if cluster is not None else {}
-    leases = {one.service: one.lease for one in cluster.leases} if cluster is not None else {}
+    leases = leases_of(cluster)
     for member in policy.elsewhere:
         id_ = component_id(policy.name, member.name)
         report = state.elsewhere.get(id_) or MemberReport(Status.UNKNOWN, reason="its host has not told yet")
@@ -314,6 +314,11 @@ def _elsewhere(
             host=placed.get(id_) or member.on or "-",
             is_elsewhere=True,
         )
+
+
+def leases_of(cluster: ClusterStatus | None) -> dict[ServiceName, Lease | None]:
+    """Return the lease of each service, as this host sees it; nothing on one host."""
+    return {one.service: one.lease for one in cluster.leases} if cluster is not None else {}
 
 
 def role_elsewhere(name: MemberName, report: MemberReport, lease: Lease | None) -> str:

@@ -23,6 +23,7 @@ from holdfast.components.life import Life
 from holdfast.components.marking import Mark
 from holdfast.components.procfs import Identity
 from holdfast.components.records import Folder, Record
+from holdfast.components.settling import settled
 from holdfast.components.spawning import Site
 from holdfast.components.watching import Watching
 from holdfast.model.digests import run_digest
@@ -318,12 +319,7 @@ class LocalProcesses:
     async def _in_thread(self, call: Callable[[], T], keep: Callable[[T], None] | None = None) -> T:
         """Run `call` to its end, even when we are cancelled meanwhile; `keep` gets its answer in any case."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, call)
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as error:
-                cancelled = error
+        cancelled = await settled(future)
         if cancelled is None or future.exception() is None:
             answer = future.result()
             if keep is not None:

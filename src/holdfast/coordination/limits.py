@@ -17,11 +17,16 @@ _KEY = re.compile(r"(?:/[a-z0-9_.-]+)+")
 _DOTS = re.compile(r"/\.\.?(?:/|$)")
 
 
+def is_key(key: str) -> bool:
+    """Return whether a key may be written so; how long one may be is `check_key`'s."""
+    return _KEY.fullmatch(key) is not None and not _DOTS.search(key)
+
+
 def check_key(key: str) -> None:
     """Refuse what is no key."""
     if len(key) > KEY_MAX_BYTES:
         raise ValueError(f"the key {key[:40]!r}... has {len(key)} bytes, at most {KEY_MAX_BYTES}")
-    if not _KEY.fullmatch(key) or _DOTS.search(key):
+    if not is_key(key):
         message = f"{key!r} is no key: write lower-case letters, digits, -, _ and . between slashes, as /shop/leader"
         raise ValueError(message)
 

@@ -19,6 +19,7 @@ from holdfast.components.marking import Mark
 from holdfast.components.orphans import Orphans, become_subreaper
 from holdfast.components.procfs import Identity
 from holdfast.components.records import Folder
+from holdfast.components.settling import settled
 from holdfast.components.spawning import Site, Spawned
 from holdfast.config.resource_agents import path_of
 from holdfast.model.ids import ComponentId
@@ -118,7 +119,7 @@ class Running:
         """Start it and await its exit code; return that, None when it was late, and its secrets."""
         loop = asyncio.get_running_loop()
         beginning = loop.run_in_executor(self._threads, spawn)
-        cancelled = await _settled(beginning)
+        cancelled = await settled(beginning)
         identity, hidden = beginning.result()
         self._orphans.know_session(identity.pid)
         self._waited_for.add(identity.pid)
@@ -137,17 +138,6 @@ class Running:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(_REAP_EVERY, self._reap)
         self._orphans.reap(loop.time(), lambda pid: pid in self._waited_for)
-
-
-async def _settled(future: "asyncio.Future[Spawned]") -> asyncio.CancelledError | None:
-    """Await the end of what cannot be taken back; return that we were cancelled meanwhile, if so."""
-    cancelled = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    return cancelled
 
 
 def _read(path: Path, since: int) -> str:

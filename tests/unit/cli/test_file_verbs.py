@@ -89,26 +89,29 @@ def as_nobody() -> Iterator[None]:
         os.setresuid(0, 0, 0)
 
 
-@pytest.mark.parametrize("verb", ["status", "validate"])
-def test_a_folder_that_one_may_not_look_into_is_told(call: Call, folder: Path, verb: str) -> None:
+@contextmanager
+def as_one_shut_out_of(folder: Path) -> Iterator[None]:
+    """Be a user who may not look into the folder."""
     folder.chmod(0)
     try:
         with as_nobody():
-            result = call(verb)
+            yield
     finally:
         folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("verb", ["status", "validate"])
+def test_a_folder_that_one_may_not_look_into_is_told(call: Call, folder: Path, verb: str) -> None:
+    with as_one_shut_out_of(folder):
+        result = call(verb)
     assert result.exit_code == 2, result.output
     assert "holdfast.yaml: cannot be read: Permission denied" in result.output
     assert "--directory" in result.output
 
 
 def test_another_hosts_agent_is_asked_though_the_file_may_not_be_read(call: Call, folder: Path) -> None:
-    folder.chmod(0)
-    try:
-        with as_nobody():
-            result = call("--host", "127.0.0.1:1", "status")
-    finally:
-        folder.chmod(0o700)
+    with as_one_shut_out_of(folder):
+        result = call("--host", "127.0.0.1:1", "status")
     assert result.exit_code == 2, result.output
     assert "--host needs certificates" in result.output
     assert "Permission denied" in result.output

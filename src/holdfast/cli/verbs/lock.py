@@ -1,7 +1,6 @@
 """`holdfast lock`: a command that runs on one host at a time, or once at a time on this one."""
 
 import asyncio
-import re
 from contextlib import suppress
 
 import click
@@ -11,9 +10,9 @@ from holdfast.cli.exits import ExitCode, Trouble
 from holdfast.cli.locking import CommandError, LockLostError, run_locked
 from holdfast.cli.place import find_directory, place_options
 from holdfast.client import AddressError, CoordinationError, WaitedTooLongError, connect
+from holdfast.coordination.limits import is_key
 from holdfast.model.time import DAY, HOUR, Duration, show_duration
 
-_NAME = re.compile(r"[a-z0-9_.-]+(?:/[a-z0-9_.-]+)*")
 _CANNOT_START = 127  # as shells say it
 
 
@@ -46,7 +45,7 @@ def lock(name: str, command: tuple[str, ...], on: str | None, wait: Duration | N
       holdfast lock backup --wait 10s -- rsync -a /srv/ backup:/srv/
       holdfast lock report --on zookeeper://h1,h2,h3 -- ./report
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
+    if not is_key(f"/{name}"):
         hint = "write lower-case letters, digits, -, _ and ., with / between parts: backup, or shop/backup"
         raise Trouble(f"{name[:60]!r} is no name of a lock", ExitCode.USAGE, hint=hint)
     url = on or f"embedded://{find_directory().absolute() / 'coordination'}"
